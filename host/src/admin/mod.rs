@@ -1,0 +1,26 @@
+//! The HTTP listener for operators and their tools: is it alive, is it ready, what does it count, which revision runs,
+//! and reload. It holds no state of its own: it asks [`Control`], [`Metrics`] and [`Readiness`].
+
+mod guard;
+mod problem;
+mod routes;
+mod server;
+
+use crate::control::Control;
+use crate::telemetry::{Metrics, Readiness};
+
+pub use server::serve;
+
+/// What the listener tells about and acts on.
+#[derive(Debug, Clone)]
+pub struct Admin {
+    /// Where to ask for a reload, and which revision runs.
+    pub control: Control,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Whether Trackside is ready.
+    pub readiness: Readiness,
+}
+
+#[cfg(test)]
+mod tests;

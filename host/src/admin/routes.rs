@@ -1,0 +1,190 @@
+//! What each path answers.
+
+use std::time::{Duration, SystemTime};
+
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router, middleware};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio::time::timeout;
+
+use crate::control::{Outcome, ReloadRecord, Stopping, Trigger};
+use crate::names::Revision;
+use crate::telemetry::OPEN_METRICS;
+
+use super::Admin;
+use super::guard::{Reach, guard};
+use super::problem::Problem;
+
+/// How long an answer to `POST /v1/reload` may take: cold compilation of many plugins takes seconds.
+pub(super) const RELOAD_WAIT: Duration = Duration::from_secs(120);
+/// Nothing here takes a body; this much of one is read and ignored.
+const MAX_BODY_BYTES: usize = 4096;
+/// How long a request's body may take to arrive.
+pub(super) const BODY_WAIT: Duration = Duration::from_secs(10);
+
+#[derive(Serialize)]
+struct Ready {
+    ready: bool,
+    reasons: Vec<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct RevisionBody {
+    revision: Option<String>,
+    since: Option<String>,
+    rules: usize,
+    /// SHA-256 of the component, by the plugin's name.
+    plugins: Map<String, Value>,
+    last_reload: Option<ReloadBody>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct ReloadBody {
+    at: String,
+    trigger: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    files: Vec<String>,
+    outcome: &'static str,
+    took_ms: u64,
+    errors: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct ReloadAnswer {
+    outcome: &'static str,
+    revision: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errors: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+}
+
+/// All paths.
+pub(super) fn router(admin: Admin, reach: Reach) -> Router {
+    Router::new()
+        .route("/healthz", get(async || "ok"))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .route("/v1/revision", get(revision))
+        .route("/v1/reload", post(reload))
+        .fallback(async || Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path"))
+        .method_not_allowed_fallback(async || {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path has another method, see the Allow header")
+        })
+        .with_state(admin)
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(middleware::from_fn_with_state(reach, guard))
+}
+
+async fn ready(State(admin): State<Admin>) -> Response {
+    let conditions = admin.readiness.now();
+    let ready = conditions.is_ready();
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(Ready { ready, reasons: conditions.reasons() })).into_response()
+}
+
+async fn metrics(State(admin): State<Admin>) -> Response {
+    ([(CONTENT_TYPE, OPEN_METRICS)], admin.metrics.encode()).into_response()
+}
+
+async fn revision(State(admin): State<Admin>) -> Json<RevisionBody> {
+    let status = admin.control.status();
+    let last_reload = status.last_reload.map(ReloadBody::from);
+    Json(match status.active {
+        Some(active) => RevisionBody {
+            revision: Some(active.revision.to_string()),
+            since: Some(rfc3339(active.since)),
+            rules: active.rules,
+            plugins: active.plugins.into_iter().map(|(name, sha256)| (name.to_string(), sha256.into())).collect(),
+            last_reload,
+        },
+        None => RevisionBody { revision: None, since: None, rules: 0, plugins: Map::new(), last_reload },
+    })
+}
+
+async fn reload(State(admin): State<Admin>, request: Request) -> Result<Response, Problem> {
+    match timeout(BODY_WAIT, Bytes::from_request(request, &())).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(rejection)) => return Err(Problem::new(rejection.status(), "a reload takes no body")),
+        Err(_) => return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive")),
+    }
+    if admin.readiness.now().is_draining() {
+        return Err(stopping(Stopping));
+    }
+    let record = match timeout(RELOAD_WAIT, admin.control.reload()).await {
+        Ok(answered) => answered.map_err(stopping)?,
+        Err(_) => {
+            let detail = "the reload is still under way; `GET /v1/revision` will tell what comes of it";
+            return Err(Problem::new(StatusCode::GATEWAY_TIMEOUT, detail));
+        }
+    };
+    let status = match record.outcome {
+        Outcome::Activated | Outcome::Unchanged => StatusCode::OK,
+        Outcome::Rejected => StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    Ok((status, Json(ReloadAnswer::from(record))).into_response())
+}
+
+fn stopping(reason: Stopping) -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, reason.to_string())
+}
+
+impl From<ReloadRecord> for ReloadAnswer {
+    fn from(record: ReloadRecord) -> Self {
+        Self {
+            outcome: record.outcome.as_str(),
+            revision: record.revision.as_ref().map(Revision::to_string),
+            errors: record.errors,
+            warnings: record.warnings,
+        }
+    }
+}
+
+impl From<ReloadRecord> for ReloadBody {
+    fn from(record: ReloadRecord) -> Self {
+        let files = match &record.trigger {
+            Trigger::File { paths } => paths.iter().map(|path| path.display().to_string()).collect(),
+            _ => Vec::new(),
+        };
+        Self {
+            at: rfc3339(record.at),
+            trigger: record.trigger.as_str(),
+            files,
+            outcome: record.outcome.as_str(),
+            took_ms: u64::try_from(record.took.as_millis()).unwrap_or(u64::MAX),
+            errors: record.errors,
+            warnings: record.warnings,
+        }
+    }
+}
+
+/// A time in UTC by RFC 3339, in milliseconds.
+fn rfc3339(at: SystemTime) -> String {
+    let at = OffsetDateTime::from(at);
+    let at = at.replace_millisecond(at.millisecond()).unwrap_or(at);
+    at.format(&Rfc3339).expect("a clock of this machine has a year of four digits")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_rfc_3339_in_utc_with_milliseconds() {
+        let at = SystemTime::UNIX_EPOCH + Duration::new(1_795_341_600, 7_654_321);
+        assert_eq!(rfc3339(at), "2026-11-22T10:00:00.007Z");
+        assert_eq!(rfc3339(SystemTime::UNIX_EPOCH), "1970-01-01T00:00:00Z");
+    }
+}

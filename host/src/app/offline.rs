@@ -1,0 +1,92 @@
+//! Rules and plugins without a broker, as `check` and `try` need them.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::pipeline::Runner;
+use crate::plan::{Compiler, Plan};
+use crate::plugins::{Engine, EngineSettings, Instances};
+use crate::rules::{self, Look, Problem, Report, Rules};
+use crate::telemetry::{Build, Metrics};
+
+use super::Failure;
+
+/// A configuration that was loaded and compiled.
+#[derive(Debug)]
+pub struct Offline {
+    engine: Engine,
+    plan: Arc<Plan>,
+    warnings: Vec<Problem>,
+}
+
+impl Offline {
+    /// Loads and compiles a configuration directory.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn open(directory: &Path) -> Result<Self, Failure> {
+        let (rules, warnings) = load(directory)?;
+        let engine = engine(&rules)?;
+        let mut compiler = Compiler::new(engine.clone(), Metrics::new(BUILD));
+        let plan = compiler.compile(&rules).map_err(|report| shown(report, warnings.clone()))?;
+        Ok(Self { engine, plan, warnings })
+    }
+
+    /// The plan.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Runs messages on the calling thread.
+    #[must_use]
+    pub fn runner(&self, tracing: bool) -> Runner {
+        Runner::new(Instances::new(self.engine.instances_per_thread(1)), tracing)
+    }
+
+    /// Prints what is odd about the configuration, but not wrong, to standard error.
+    pub fn print_warnings(&self) {
+        if !self.warnings.is_empty() {
+            eprintln!("{}", Report(self.warnings.clone()).render(look()));
+        }
+    }
+}
+
+/// What this binary was built from.
+pub(super) const BUILD: Build = Build {
+    version: env!("CARGO_PKG_VERSION"),
+    wasmtime: env!("TRACKSIDE_WASMTIME_VERSION"),
+    contract: crate::plugins::CONTRACT_VERSION,
+};
+
+/// Reads a configuration directory.
+pub(super) fn load(directory: &Path) -> Result<(Rules, Vec<Problem>), Failure> {
+    rules::load(directory).map_err(|report| shown(report, Vec::new()))
+}
+
+/// The engine that a configuration asks for.
+pub(super) fn engine(rules: &Rules) -> Result<Engine, Failure> {
+    let settings = EngineSettings {
+        cache: rules.config.runtime.cache.clone().or_else(default_cache),
+        json: rules.config.runtime.json_limits(),
+        ..EngineSettings::default()
+    };
+    Engine::new(settings).map_err(|error| Failure::new(error.to_string()))
+}
+
+/// A report as a person is shown it, warnings before errors, with a last line that counts them.
+fn shown(mut report: Report, warnings: Vec<Problem>) -> Failure {
+    report.0.splice(0..0, warnings);
+    Failure::new(report.render(look()))
+}
+
+fn look() -> Look {
+    Look::of_stderr()
+}
+
+/// `$XDG_CACHE_HOME/trackside`, or `~/.cache/trackside`.
+fn default_cache() -> Option<std::path::PathBuf> {
+    let base = std::env::var_os("XDG_CACHE_HOME").filter(|path| !path.is_empty()).map(std::path::PathBuf::from);
+    base.or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache")))
+        .map(|base| base.join("trackside"))
+}

@@ -1,0 +1,233 @@
+//! The running host: builds everything, runs it until a signal, drains.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::admin::{self, Admin};
+use crate::backbone::{self, Connection};
+use crate::control::{Control, Controller, FileWatch, follow_hangups};
+use crate::pipeline::{Lanes, LanesSettings, Observer, Runner};
+use crate::plan::{Live, Plan};
+use crate::plugins::{Engine, Instances};
+use crate::rules::{Auth, Config};
+use crate::telemetry::{Condition, Metrics, Readiness};
+
+use super::Failure;
+use super::offline::{BUILD, engine, load};
+use super::reload::Loader;
+use super::sources::{self, Feed, Sources};
+use super::streams::required_streams;
+
+/// How `dev` differs from `run`.
+#[derive(Debug, Default)]
+pub struct RunOptions {
+    /// Servers in place of those of the configuration, with no authentication and no TLS.
+    pub servers: Option<Vec<String>>,
+    /// Whether to make streams that are missing.
+    pub make_streams: bool,
+    /// Is shown every outcome.
+    pub observer: Option<Observer>,
+}
+
+/// Runs until SIGTERM or SIGINT, then drains. A second signal ends the process at once.
+///
+/// # Errors
+/// When it cannot start: everything that is wrong, and what to do about it.
+pub async fn run(directory: &Path, options: RunOptions) -> Result<(), Failure> {
+    let directory = directory
+        .canonicalize()
+        .map_err(|error| Failure::new(format!("the directory {} cannot be opened: {error}", directory.display())))?;
+    let stopping = stop_on_signals()?;
+    let mut early = stopping.clone();
+    tokio::select! {
+        biased;
+        _ = early.wait_for(|stop| *stop) => Ok(()),
+        host = Host::start(directory, options) => {
+            let host = host?;
+            host.wait(stopping).await;
+            host.drain().await
+        }
+    }
+}
+
+/// Everything that runs.
+struct Host {
+    config: Config,
+    connection: Connection,
+    readiness: Readiness,
+    sources: Sources,
+    lanes: Lanes,
+    /// Control, admin API and watching: ended by being dropped.
+    background: JoinSet<()>,
+}
+
+impl Host {
+    async fn start(directory: PathBuf, options: RunOptions) -> Result<Self, Failure> {
+        let watching = directory.clone();
+        let (mut rules, _) = blocking(move || load(&watching)).await?;
+        // Reloads compare what the files say, whatever the servers are that `dev` uses.
+        let as_written = rules.config.clone();
+        if let Some(servers) = options.servers {
+            rules.config.nats.servers = servers;
+            rules.config.nats.auth = Auth::None;
+            rules.config.nats.tls = None;
+        }
+        let engine = engine(&rules)?;
+        let metrics = Metrics::new(BUILD);
+        let readiness = Readiness::new();
+        for name in rules.config.sources.keys() {
+            readiness.set(Condition::Source(name.clone()), Err("not open yet".to_owned()));
+        }
+        let mut background = JoinSet::new();
+        let (control, live) = control(&directory, &as_written, &engine, &metrics, &mut background).await?;
+        readiness.set(Condition::Revision, Ok(()));
+        serve_admin(&rules.config, &control, &metrics, &readiness, &mut background).await?;
+
+        let connection =
+            backbone::connect(&rules.config.nats, &directory).await.map_err(|error| Failure::new(error.to_string()))?;
+        follow_connection(&connection, &metrics, &readiness, &mut background);
+        let required = required_streams(&rules);
+        let ensured = connection.ensure_streams(&required, options.make_streams).await;
+        ensured.map_err(|error| Failure::new(error.to_string()))?;
+        let opened = sources::open(&connection, &rules.config).await?;
+
+        let settings = LanesSettings { publisher: connection.publisher(), observer: options.observer };
+        let lanes = Lanes::start(runners(&rules.config, &engine, settings.observer.is_some()), &settings)
+            .map_err(|error| Failure::new(format!("the lanes cannot start: {error}")))?;
+        let feed =
+            Feed { connection: connection.clone(), readiness: readiness.clone(), metrics, live, lanes: lanes.queues() };
+        let sources = Sources::start(opened, &rules.config, &feed);
+        Ok(Self { config: rules.config, connection, readiness, sources, lanes, background })
+    }
+
+    /// Runs until it is to stop.
+    async fn wait(&self, mut stopping: watch::Receiver<bool>) {
+        // An error means that nobody listens for signals any more, which is as good as one.
+        let _ = stopping.wait_for(|stop| *stop).await;
+        tracing::info!("draining");
+        self.readiness.set(Condition::Running, Err("draining".to_owned()));
+    }
+
+    /// Takes nothing more in, finishes what is in flight, and leaves.
+    async fn drain(self) -> Result<(), Failure> {
+        let within = self.config.runtime.drain_timeout;
+        let Self { connection, sources, lanes, mut background, .. } = self;
+        let finish = async {
+            sources.stop().await;
+            lanes.drain().await;
+        };
+        let finished = tokio::time::timeout(within, finish).await;
+        if finished.is_err() {
+            tracing::warn!(?within, "what was still in flight is left to be delivered again");
+        }
+        if let Err(error) = connection.close(within).await {
+            tracing::warn!("{error}");
+        }
+        background.shutdown().await;
+        tracing::info!("drained");
+        Ok(())
+    }
+}
+
+/// Loads the first revision, and starts what loads further ones.
+async fn control(
+    directory: &Path,
+    config: &Config,
+    engine: &Engine,
+    metrics: &Metrics,
+    background: &mut JoinSet<()>,
+) -> Result<(Control, Live), Failure> {
+    let file_watch = if config.runtime.watch { Some(FileWatch::begin(directory.to_owned()).await) } else { None };
+    let loader = Loader::new(directory, config, engine, metrics);
+    let active: Arc<OnceLock<Live>> = Arc::default();
+    let activate = {
+        let (active, loader) = (Arc::clone(&active), loader.clone());
+        move |plan: Arc<Plan>| {
+            active.get_or_init(|| Live::new(Arc::clone(&plan))).replace(Arc::clone(&plan));
+            loader.activated(&plan);
+        }
+    };
+    let (mut controller, control) = Controller::new(move || loader.load(), activate, metrics.clone());
+    controller.start().await.map_err(Failure::new)?;
+    let live = active.get().cloned().ok_or_else(|| Failure::new("no revision was activated"))?;
+    let hangups = follow_hangups(control.clone())
+        .map_err(|error| Failure::new(format!("SIGHUP cannot be listened for: {error}")))?;
+    background.spawn(hangups);
+    if let Some(file_watch) = file_watch {
+        background.spawn(file_watch.run(control.clone()));
+    }
+    background.spawn(controller.run(std::future::pending()));
+    Ok((control, live))
+}
+
+async fn serve_admin(
+    config: &Config,
+    control: &Control,
+    metrics: &Metrics,
+    readiness: &Readiness,
+    background: &mut JoinSet<()>,
+) -> Result<(), Failure> {
+    let Some(settings) = &config.admin else { return Ok(()) };
+    let listener = TcpListener::bind(settings.listen).await.map_err(|error| {
+        Failure::new(format!("the admin API cannot listen at {}: {error}; see `[admin] listen`", settings.listen))
+    })?;
+    tracing::info!(listen = %settings.listen, "the admin API listens");
+    let admin = Admin { control: control.clone(), metrics: metrics.clone(), readiness: readiness.clone() };
+    background.spawn(admin::serve(listener, admin));
+    Ok(())
+}
+
+/// Keeps readiness and metrics true to the connection.
+fn follow_connection(connection: &Connection, metrics: &Metrics, readiness: &Readiness, background: &mut JoinSet<()>) {
+    let (mut states, metrics, readiness) = (connection.watch(), metrics.clone(), readiness.clone());
+    background.spawn(async move {
+        loop {
+            let connected = states.is_connected();
+            metrics.connected(connected);
+            let met = if connected { Ok(()) } else { Err("not connected to any NATS server".to_owned()) };
+            readiness.set(Condition::Connection, met);
+            if !states.changed().await {
+                return;
+            }
+        }
+    });
+}
+
+fn runners(config: &Config, engine: &Engine, tracing: bool) -> Vec<Runner> {
+    let lanes = config.runtime.lanes.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let instances = engine.instances_per_thread(lanes);
+    (0..lanes).map(|_| Runner::new(Instances::new(instances), tracing)).collect()
+}
+
+/// Becomes true at the first SIGTERM or SIGINT; a second one ends the process.
+fn stop_on_signals() -> Result<watch::Receiver<bool>, Failure> {
+    let failed = |error| Failure::new(format!("signals cannot be listened for: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let (stop, stopping) = watch::channel(false);
+    tokio::spawn(async move {
+        for first in [true, false] {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if first {
+                stop.send_replace(true);
+            } else {
+                tracing::warn!("a second signal: ending at once; what is in flight is delivered again");
+                std::process::exit(1);
+            }
+        }
+    });
+    Ok(stopping)
+}
+
+/// Runs what may take its time on a thread where it may.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Failure::new(error.to_string()))?
+}

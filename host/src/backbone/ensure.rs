@@ -1,0 +1,228 @@
+//! The streams that a configuration needs: checked by `run`, made by `dev`.
+
+use std::fmt;
+
+use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::stream::{Config, RetentionPolicy, StorageType};
+use serde::Deserialize;
+
+use super::wire::{JetStreamError, Wire};
+use crate::message::SubjectPattern;
+
+/// A stream that has to be there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequiredStream {
+    /// Its name.
+    pub name: String,
+    /// Its subjects; none if any will do.
+    pub subjects: Vec<SubjectPattern>,
+    /// What has to be so.
+    pub need: Need,
+    /// What needs it, for the error, such as `source "orders"`.
+    pub why: String,
+}
+
+/// What has to be so about a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// That it exists. Its subjects matter only if it is made.
+    Exists,
+    /// That it exists and takes its subjects.
+    Takes,
+    /// That some stream takes its subjects, whatever its name is.
+    TakenByAny,
+}
+
+/// A stream that is not there, or does not take what it has to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingStream {
+    /// Its name.
+    pub name: String,
+    /// What needs it.
+    pub why: String,
+    /// Subjects that the stream does not take, if it exists; `None` if it does not.
+    pub not_taken: Option<Vec<SubjectPattern>>,
+    /// The command that puts it right.
+    pub command: String,
+}
+
+/// Why not all streams are there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EnsureError {
+    /// These are missing or lack subjects.
+    #[error("{}", Listing(.0))]
+    Missing(Vec<MissingStream>),
+    /// The server could not be asked, or refused to make one.
+    #[error("stream `{stream}` of {why}: {error}")]
+    JetStream {
+        /// The stream it was about.
+        stream: String,
+        /// What needs it.
+        why: String,
+        /// What happened.
+        error: JetStreamError,
+    },
+}
+
+struct Listing<'a>(&'a [MissingStream]);
+
+impl fmt::Display for Listing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, missing) in self.0.iter().enumerate() {
+            let line = if position == 0 { "" } else { "\n" };
+            write!(f, "{line}stream `{}` of {} ", missing.name, missing.why)?;
+            match &missing.not_taken {
+                None => f.write_str("does not exist; make it with:")?,
+                Some(subjects) => write!(f, "does not take `{}`; change it with:", join(subjects, "`, `"))?,
+            }
+            write!(f, "\n    {}", missing.command)?;
+        }
+        Ok(())
+    }
+}
+
+/// The line that makes a stream. Where the configuration does not say which subjects, it suggests some.
+pub(super) fn add_command(name: &str, subjects: &[SubjectPattern]) -> String {
+    if subjects.is_empty() {
+        return format!("nats stream add {name} --subjects \"{}.>\" --defaults", name.to_lowercase());
+    }
+    format!("nats stream add {name} --subjects \"{}\" --defaults", join(subjects, ","))
+}
+
+/// What is asked about a stream that exists.
+#[derive(Debug, Deserialize)]
+pub(super) struct Found {
+    config: FoundConfig,
+}
+
+/// Names of streams that have to do with a subject.
+#[derive(Debug, Deserialize)]
+struct Names {
+    streams: Option<Vec<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct FoundConfig {
+    #[serde(default)]
+    subjects: Vec<String>,
+}
+
+/// The stream, or `None` if it does not exist.
+pub(super) async fn find(wire: &Wire, name: &str) -> Result<Option<Found>, JetStreamError> {
+    match wire.ask(format!("STREAM.INFO.{name}")).await {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.is(ErrorCode::STREAM_NOT_FOUND) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Checks every stream and reports all that is wrong at once; with `create`, those that do not exist are made first.
+pub(super) async fn ensure(wire: &Wire, required: &[RequiredStream], create: bool) -> Result<(), EnsureError> {
+    let mut missing = Vec::new();
+    for stream in required {
+        let failed = |error| EnsureError::JetStream { stream: stream.name.clone(), why: stream.why.clone(), error };
+        if stream.need == Need::TakenByAny && taken_by_any(wire, &stream.subjects).await.map_err(failed)? {
+            continue;
+        }
+        match find(wire, &stream.name).await.map_err(failed)? {
+            None if create => make(wire, stream).await.map_err(failed)?,
+            None => missing.push(MissingStream {
+                name: stream.name.clone(),
+                why: stream.why.clone(),
+                not_taken: None,
+                command: add_command(&stream.name, &stream.subjects),
+            }),
+            Some(_) if stream.need == Need::Exists => {}
+            Some(found) => missing.extend(lacking(stream, &found.config.subjects)),
+        }
+    }
+    if missing.is_empty() { Ok(()) } else { Err(EnsureError::Missing(missing)) }
+}
+
+/// Whether each of the subjects is taken by one stream or another.
+async fn taken_by_any(wire: &Wire, subjects: &[SubjectPattern]) -> Result<bool, JetStreamError> {
+    for subject in subjects {
+        let wanted = serde_json::json!({ "subject": subject.as_str() });
+        let found: Names = wire.api("STREAM.NAMES".to_owned(), &wanted).await?;
+        let mut taken = false;
+        for name in found.streams.unwrap_or_default() {
+            let has = find(wire, &name).await?.map(|found| found.config.subjects).unwrap_or_default();
+            taken |= has.iter().any(|have| covers(have, subject.as_str()));
+        }
+        if !taken {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// What a stream that exists does not take, with the command that keeps what it takes already.
+fn lacking(stream: &RequiredStream, has: &[String]) -> Option<MissingStream> {
+    let taken = |wanted: &&SubjectPattern| !has.iter().any(|have| covers(have, wanted.as_str()));
+    let not_taken: Vec<_> = stream.subjects.iter().filter(taken).cloned().collect();
+    if not_taken.is_empty() {
+        return None;
+    }
+    let all: Vec<&str> = has.iter().map(String::as_str).chain(not_taken.iter().map(SubjectPattern::as_str)).collect();
+    let command = format!("nats stream edit {} --subjects \"{}\"", stream.name, all.join(","));
+    Some(MissingStream { name: stream.name.clone(), why: stream.why.clone(), not_taken: Some(not_taken), command })
+}
+
+/// Makes a stream in files, without limits. Somebody else making the same one meanwhile is fine.
+async fn make(wire: &Wire, stream: &RequiredStream) -> Result<(), JetStreamError> {
+    let subjects = match stream.subjects.as_slice() {
+        [] => vec![format!("{}.>", stream.name.to_lowercase())],
+        subjects => subjects.iter().map(|subject| subject.as_str().to_owned()).collect(),
+    };
+    let config = Config {
+        name: stream.name.clone(),
+        subjects: subjects.clone(),
+        storage: StorageType::File,
+        retention: RetentionPolicy::Limits,
+        ..Config::default()
+    };
+    wire.api::<serde::de::IgnoredAny>(format!("STREAM.CREATE.{}", stream.name), &config).await?;
+    tracing::info!(stream = stream.name, subjects = subjects.join(","), "made a stream");
+    Ok(())
+}
+
+/// Whether every subject that `narrow` stands for is one that `wide` stands for.
+fn covers(wide: &str, narrow: &str) -> bool {
+    let mut narrow = narrow.split('.');
+    for token in wide.split('.') {
+        match (token, narrow.next()) {
+            (">", Some(_)) => return true,
+            (_, Some(">") | None) => return false,
+            ("*", Some(_)) => {}
+            (have, Some(want)) if have == want => {}
+            _ => return false,
+        }
+    }
+    narrow.next().is_none()
+}
+
+fn join(subjects: &[SubjectPattern], separator: &str) -> String {
+    subjects.iter().map(SubjectPattern::as_str).collect::<Vec<_>>().join(separator)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::covers;
+
+    #[test]
+    fn a_pattern_covers_another_when_it_leaves_nothing_of_it_out() {
+        for (wide, narrow, want) in [
+            ("orders.>", "orders.eu", true),
+            ("orders.>", "orders.>", true),
+            ("orders.>", "orders.*.created", true),
+            ("orders.*", "orders.>", false),
+            ("orders.*", "orders.eu", true),
+            ("orders.eu", "orders.*", false),
+            ("orders.*", "orders.eu.de", false),
+            (">", "a.b", true),
+            ("a.b", "a", false),
+        ] {
+            assert_eq!(covers(wide, narrow), want, "{wide} over {narrow}");
+        }
+    }
+}

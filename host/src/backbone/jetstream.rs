@@ -1,0 +1,389 @@
+//! Pulling from a JetStream consumer (ADR-37 on the client's side): requests are kept in flight at the server, never
+//! for more than there is room for, and made anew whenever they may have been lost.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::StatusCode;
+use bytes::Bytes;
+use futures::StreamExt as _;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::consumer::{self, Wanted};
+use super::link::LinkState;
+use super::source::{Room, SourceError};
+use super::wire::Wire;
+use super::{Acker, Delivery, connect};
+use crate::message::{Message, Subject, SubjectPattern};
+
+mod convert;
+mod inbox;
+
+pub(super) use convert::headers_from_wire;
+use inbox::Inbox;
+
+/// How long a request waits at the server.
+const EXPIRES: Duration = Duration::from_secs(30);
+/// How often the server says that a request still waits.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+/// Messages of one request: enough that the next is asked for long before these are used up.
+const MAX_REQUEST_MESSAGES: usize = 4096;
+/// Messages that are handed over at a time, so that the next request is not made too late.
+const MAX_BATCH_MESSAGES: usize = 512;
+/// Bytes of one request, where there is room for them.
+const MIN_REQUEST_BYTES: usize = 64 << 10;
+/// A smaller request than this waits a little for more room: one for each message would be most of the work.
+const SMALL_REQUEST_MESSAGES: usize = 64;
+/// How long a small request waits.
+const SMALL_REQUEST_DELAY: Duration = Duration::from_millis(2);
+
+/// An open consumer.
+#[derive(Debug)]
+pub(super) struct JetStreamSource {
+    wire: Arc<Wire>,
+    stream: String,
+    durable: String,
+    filter_subjects: Vec<SubjectPattern>,
+    limits: Limits,
+    link: watch::Receiver<LinkState>,
+    subject: async_nats::Subject,
+    inbox: Inbox,
+    /// The connection that the inbox was made on.
+    made: u64,
+    requested: Requested,
+    /// Taken, and to be returned by the next call if this one is cancelled.
+    ready: Vec<Delivery>,
+    /// The end, to be told after what came before it.
+    end: Option<SourceError>,
+    /// Bytes that proved too few for the next message.
+    too_few_bytes: Option<usize>,
+    /// How large messages have been of late.
+    average_bytes: usize,
+    /// The most room there was, in messages.
+    most_room: usize,
+    /// Since when a request was put off for being small.
+    put_off: Option<Instant>,
+    /// Something went wrong that a deleted consumer may explain.
+    suspicious: bool,
+    /// Requests that failed one after another.
+    failures: usize,
+    not_before: Option<Instant>,
+    heard: Instant,
+}
+
+/// What the consumer's owner allows.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    messages: usize,
+    bytes: usize,
+    expires: Duration,
+    ack_wait: Duration,
+}
+
+/// What the server was asked for and has neither delivered nor given back.
+#[derive(Debug, Clone, Copy, Default)]
+struct Requested {
+    messages: usize,
+    bytes: usize,
+}
+
+impl JetStreamSource {
+    /// Finds or makes the consumer.
+    pub(super) async fn open(wire: Arc<Wire>, wanted: Wanted<'_>) -> Result<Self, SourceError> {
+        let config = consumer::open(&wire, wanted).await?;
+        let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{}.{}", wanted.stream, wanted.durable);
+        let limit = |limit: i64| usize::try_from(limit).ok().filter(|limit| *limit > 0).unwrap_or(usize::MAX);
+        let limits = Limits {
+            messages: limit(config.max_batch).min(MAX_REQUEST_MESSAGES),
+            bytes: limit(config.max_bytes),
+            expires: if config.max_expires.is_zero() { EXPIRES } else { config.max_expires.min(EXPIRES) },
+            ack_wait: config.ack_wait,
+        };
+        let link = wire.link.watch();
+        let made = link.borrow().made;
+        let inbox = Inbox::open(&wire).await?;
+        Ok(Self {
+            stream: wanted.stream.to_owned(),
+            durable: wanted.durable.to_owned(),
+            filter_subjects: wanted.filter_subjects.to_vec(),
+            limits,
+            link,
+            subject: subject.into(),
+            inbox,
+            made,
+            requested: Requested::default(),
+            ready: Vec::new(),
+            end: None,
+            too_few_bytes: None,
+            average_bytes: 0,
+            most_room: 0,
+            put_off: None,
+            suspicious: false,
+            failures: 0,
+            not_before: None,
+            heard: Instant::now(),
+            wire,
+        })
+    }
+
+    pub(super) fn ack_wait(&self) -> Duration {
+        self.limits.ack_wait
+    }
+
+    /// See [`Source::next`](super::Source::next).
+    pub(super) async fn next(&mut self, room: Room) -> Result<Vec<Delivery>, SourceError> {
+        self.most_room = self.most_room.max(room.messages);
+        loop {
+            if self.ready.is_empty() {
+                if let Some(end) = self.end.take() {
+                    return Err(end);
+                }
+                self.recover().await?;
+                self.take(room);
+            }
+            self.request(room.after(&self.ready)).await?;
+            if !self.ready.is_empty() {
+                return Ok(std::mem::take(&mut self.ready));
+            }
+            if self.end.is_none() {
+                self.wait().await?;
+            }
+        }
+    }
+
+    /// Puts right what became wrong since the last call.
+    async fn recover(&mut self) -> Result<(), SourceError> {
+        let link = *self.link.borrow_and_update();
+        if link.closed {
+            return Err(SourceError::Closed);
+        }
+        if link.made != self.made {
+            // Requests do not outlive the connection they came by.
+            self.inbox.stale = true;
+            self.made = link.made;
+            self.not_before = None;
+        }
+        if self.suspicious {
+            match consumer::check_alive(&self.wire, &self.stream, &self.durable, &self.filter_subjects).await {
+                Ok(()) => {}
+                Err(SourceError::JetStream { error, .. }) if error.retryable() => {
+                    tracing::warn!(stream = self.stream, consumer = self.durable, %error, "cannot reach a consumer");
+                }
+                Err(error) => return Err(error),
+            }
+            self.suspicious = false;
+        }
+        if self.inbox.stale {
+            self.inbox.renew(&self.wire).await?;
+            self.requested = Requested::of(&self.inbox.left_over);
+            self.heard = Instant::now();
+        }
+        Ok(())
+    }
+
+    /// Takes what has come, without waiting.
+    fn take(&mut self, room: Room) {
+        while self.ready.len() < room.messages.min(MAX_BATCH_MESSAGES) && self.end.is_none() {
+            let Some(message) = self.inbox.pop() else { return };
+            match self.arrived(message) {
+                Ok(Some(delivery)) => self.ready.push(delivery),
+                Ok(None) => {}
+                Err(end) => self.end = Some(end),
+            }
+        }
+    }
+
+    /// What a message that came to the inbox means.
+    fn arrived(&mut self, message: async_nats::Message) -> Result<Option<Delivery>, SourceError> {
+        self.heard = Instant::now();
+        // Only the server sends to an inbox without a reply subject. A status line in the headers is no sign: a
+        // producer can store one.
+        let Some(reply) = message.reply.clone() else {
+            self.status(&message)?;
+            return Ok(None);
+        };
+        self.requested.subtract(1, message.length);
+        self.average_bytes = (self.average_bytes * 15 + message.length) / 16;
+        self.failures = 0;
+        self.too_few_bytes = None;
+        let Some(origin) = convert::origin(&reply) else {
+            tracing::warn!(reply = reply.as_str(), "ignored a message that no consumer delivered");
+            return Ok(None);
+        };
+        Ok(Some(Delivery {
+            bytes: message.length,
+            origin,
+            reply: None,
+            acker: Acker::jetstream(Arc::clone(&self.wire), reply),
+            message: Message {
+                subject: Subject::delivered(&message.subject),
+                headers: message.headers.as_ref().map(headers_from_wire).unwrap_or_default(),
+                payload: message.payload,
+            },
+        }))
+    }
+
+    /// Takes in what the server says about a request (the table in ADR-37).
+    fn status(&mut self, message: &async_nats::Message) -> Result<(), SourceError> {
+        let description = message.description.as_deref().unwrap_or_default();
+        match message.status.unwrap_or(StatusCode::OK) {
+            StatusCode::IDLE_HEARTBEAT => {
+                self.failures = 0;
+                return Ok(());
+            }
+            StatusCode::NO_RESPONDERS => {
+                self.suspicious = true;
+                self.pause("nobody serves the consumer");
+                return Ok(());
+            }
+            _ => {}
+        }
+        match description {
+            "Consumer Deleted" => {
+                return Err(SourceError::ConsumerGone { stream: self.stream.clone(), consumer: self.durable.clone() });
+            }
+            "Consumer is push based" => return Err(self.refused(description)),
+            _ if description.starts_with("Exceeded MaxRequest") => return Err(self.refused(description)),
+            _ if description.starts_with("Bad Request") => return Err(self.refused(description)),
+            "Message Size Exceeds MaxBytes" => {
+                self.too_few_bytes = self.too_few_bytes.max(pending(message, "Nats-Pending-Bytes"));
+            }
+            _ => {}
+        }
+        if !self.give_back(message) {
+            // The server has forgotten the request, and does not say how much of it.
+            self.pause(description);
+        }
+        Ok(())
+    }
+
+    /// Subtracts what an ended request asked for and did not get.
+    fn give_back(&mut self, message: &async_nats::Message) -> bool {
+        let Some(messages) = pending(message, "Nats-Pending-Messages") else { return false };
+        self.requested.subtract(messages, pending(message, "Nats-Pending-Bytes").unwrap_or(0));
+        true
+    }
+
+    fn pause(&mut self, reason: &str) {
+        self.failures += 1;
+        let pause = connect::backoff(self.failures);
+        tracing::debug!(stream = self.stream, consumer = self.durable, reason, ?pause, "asking a consumer again");
+        self.not_before = Some(Instant::now() + pause);
+        self.inbox.stale = true;
+    }
+
+    fn refused(&self, reason: &str) -> SourceError {
+        let (stream, consumer) = (self.stream.clone(), self.durable.clone());
+        SourceError::Refused { stream, consumer, reason: reason.to_owned() }
+    }
+
+    /// Asks for as much as there is room for and was not asked for yet, once that is worth a request.
+    async fn request(&mut self, room: Room) -> Result<(), SourceError> {
+        let Some((messages, bytes)) = self.worth_asking(room) else { return Ok(()) };
+        let expires = self.limits.expires.as_nanos();
+        let heartbeat = self.limits.heartbeat().as_nanos();
+        let max_bytes = bytes.map(|bytes| format!(",\"max_bytes\":{bytes}")).unwrap_or_default();
+        let body = format!("{{\"batch\":{messages},\"expires\":{expires},\"idle_heartbeat\":{heartbeat}{max_bytes}}}");
+        let (subject, inbox) = (self.subject.clone(), self.inbox.subject.clone());
+        let sent = self.wire.client.publish_with_reply(subject, inbox, Bytes::from(body)).await;
+        sent.map_err(|_| SourceError::Closed)?;
+        if self.requested.messages == 0 {
+            self.heard = Instant::now();
+        }
+        self.requested.messages += messages;
+        self.requested.bytes += bytes.unwrap_or(room.bytes);
+        Ok(())
+    }
+
+    /// How many messages, and of how many bytes, to ask for now; `None` bytes for one message of any size.
+    fn worth_asking(&mut self, room: Room) -> Option<(usize, Option<usize>)> {
+        let put_off = self.put_off.take();
+        if self.inbox.stale || self.end.is_some() || self.not_before.is_some_and(|time| time > Instant::now()) {
+            return None;
+        }
+        let wanted = room.messages.min(self.limits.messages);
+        let messages = wanted.saturating_sub(self.requested.messages);
+        if messages == 0 || self.requested.messages > wanted / 2 {
+            return None;
+        }
+        let bytes = room.bytes.saturating_sub(self.requested.bytes).min(self.limits.bytes);
+        if bytes == 0 || self.too_few_bytes.is_some_and(|few| bytes <= few) {
+            return (room.holds_nothing && self.requested.messages == 0).then_some((1, None));
+        }
+        if messages < SMALL_REQUEST_MESSAGES.min(self.most_room / 8) {
+            let since = put_off.unwrap_or_else(Instant::now);
+            if since.elapsed() < SMALL_REQUEST_DELAY {
+                self.put_off = Some(since);
+                return None;
+            }
+        }
+        // Not all the room for a few messages: it would be taken until the last request has ended.
+        let likely = messages * self.average_bytes * 2 + MIN_REQUEST_BYTES;
+        let ample = self.average_bytes == 0 || self.too_few_bytes.is_some();
+        Some((messages, Some(if ample { bytes } else { bytes.min(likely) })))
+    }
+
+    /// Waits for something to come, the connection to change, or the time to ask again.
+    async fn wait(&mut self) -> Result<(), SourceError> {
+        let asked = self.requested.messages > 0 && self.wire.is_connected();
+        let silence = self.heard + self.limits.heartbeat() * 2 + Duration::from_secs(1);
+        let wake = match (self.not_before, self.put_off) {
+            (Some(time), _) => time,
+            (None, Some(since)) => since + SMALL_REQUEST_DELAY,
+            (None, None) if asked => silence,
+            (None, None) => Instant::now() + HEARTBEAT,
+        };
+        tokio::select! {
+            message = self.inbox.messages.next() => match message {
+                Some(message) => self.inbox.left_over.push_back(message),
+                None => return Err(SourceError::Closed),
+            },
+            changed = self.link.changed() => changed.map_err(|_| SourceError::Closed)?,
+            () = tokio::time::sleep_until(wake) => {
+                self.not_before = None;
+                if asked && Instant::now() >= silence {
+                    tracing::warn!(stream = self.stream, consumer = self.durable, "a consumer fell silent; asking again");
+                    self.suspicious = true;
+                    self.inbox.stale = true;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Requested {
+    fn of(messages: &VecDeque<async_nats::Message>) -> Self {
+        Self { messages: messages.len(), bytes: messages.iter().map(|message| message.length).sum() }
+    }
+
+    /// A request that ends with its last message says nothing of the bytes that it did not need.
+    fn subtract(&mut self, messages: usize, bytes: usize) {
+        self.messages = self.messages.saturating_sub(messages);
+        self.bytes = if self.messages == 0 { 0 } else { self.bytes.saturating_sub(bytes) };
+    }
+}
+
+impl Limits {
+    fn heartbeat(&self) -> Duration {
+        HEARTBEAT.min(self.expires / 3)
+    }
+}
+
+impl Room {
+    fn after(self, batch: &[Delivery]) -> Self {
+        let bytes: usize = batch.iter().map(|delivery| delivery.bytes).sum();
+        Self {
+            messages: self.messages.saturating_sub(batch.len()),
+            bytes: self.bytes.saturating_sub(bytes),
+            holds_nothing: self.holds_nothing && batch.is_empty(),
+        }
+    }
+}
+
+/// A number in the headers of a status message.
+fn pending(status: &async_nats::Message, name: &str) -> Option<usize> {
+    status.headers.as_ref()?.get(name)?.as_str().parse().ok()
+}

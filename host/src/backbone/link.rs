@@ -1,0 +1,113 @@
+//! What the client says about its connection: counted, logged, and passed on to whoever waits for a change.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use async_nats::{Event, ServerError};
+use tokio::sync::watch;
+
+/// How often the connection was made and lost so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct LinkState {
+    pub(super) made: u64,
+    pub(super) lost: u64,
+    pub(super) closed: bool,
+}
+
+/// Whether the connection is there, as it changes.
+#[derive(Debug, Clone)]
+pub struct LinkWatch(watch::Receiver<LinkState>);
+
+impl LinkWatch {
+    pub(super) fn of(link: &Link) -> Self {
+        Self(link.watch())
+    }
+
+    /// Whether the connection is there now.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        let state = *self.0.borrow();
+        state.made > state.lost && !state.closed
+    }
+
+    /// Waits for a change; false if there will be none any more.
+    pub async fn changed(&mut self) -> bool {
+        self.0.changed().await.is_ok()
+    }
+}
+
+/// The connection's history.
+#[derive(Debug, Default)]
+pub(super) struct Link {
+    state: watch::Sender<LinkState>,
+    slow_consumer: AtomicU64,
+    /// The subject of flush markers, which permissions may deny.
+    echo_inbox: OnceLock<String>,
+    echo_denied: AtomicBool,
+}
+
+impl Link {
+    pub(super) fn watch(&self) -> watch::Receiver<LinkState> {
+        self.state.subscribe()
+    }
+
+    pub(super) fn state(&self) -> LinkState {
+        *self.state.borrow()
+    }
+
+    /// Messages that the client dropped because a subscription was not read fast enough.
+    pub(super) fn slow_consumer_drops(&self) -> u64 {
+        self.slow_consumer.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_echo_inbox(&self, inbox: String) {
+        self.echo_inbox.get_or_init(|| inbox);
+    }
+
+    pub(super) fn is_echo_denied(&self) -> bool {
+        self.echo_denied.load(Ordering::Relaxed)
+    }
+
+    /// Takes in one event of the client.
+    pub(super) fn note(&self, event: Event) {
+        match event {
+            Event::Connected => self.state.send_modify(|state| state.made += 1),
+            Event::Disconnected => {
+                self.state.send_modify(|state| state.lost += 1);
+                tracing::warn!("lost the connection to NATS; reconnecting");
+            }
+            Event::LameDuckMode => tracing::warn!("the NATS server is shutting down (lame duck mode)"),
+            Event::Draining => tracing::debug!("draining the connection to NATS"),
+            Event::Closed => {
+                self.state.send_modify(|state| state.closed = true);
+                tracing::info!("closed the connection to NATS");
+            }
+            Event::SlowConsumer(subscription) => {
+                // One event a message: a line each would make a slow process slower.
+                if self.slow_consumer.fetch_add(1, Ordering::Relaxed).is_power_of_two() {
+                    tracing::warn!(subscription, "messages of a subscription that is not read fast enough are dropped");
+                }
+            }
+            Event::ServerError(error) => self.server_error(&error),
+            Event::ClientError(error) => tracing::warn!(%error, "no connection to NATS"),
+        }
+    }
+
+    fn server_error(&self, error: &ServerError) {
+        let text = error.to_string();
+        if text.contains("Permissions Violation") {
+            if self.echo_inbox.get().is_some_and(|inbox| text.contains(inbox.as_str())) {
+                self.echo_denied.store(true, Ordering::Relaxed);
+                tracing::warn!(
+                    "this user may not publish to `_INBOX.>`: flushes of core outputs end at the socket, not at the server"
+                );
+                return;
+            }
+            if text.contains("$JS.EVENT.ADVISORY") {
+                tracing::debug!(error = text, "stream advisories are not permitted; streams are polled for instead");
+                return;
+            }
+        }
+        tracing::error!(error = text, "error from the NATS server");
+    }
+}

@@ -1,0 +1,56 @@
+//! The backbone port: messages come in through a [`Source`], go out through a [`Publisher`], and every [`Delivery`]
+//! carries the [`Acker`] that tells the server what became of it. Nothing outside this module sees the NATS client.
+//!
+//! What can be relied on:
+//! * **At least once from JetStream.** A delivery is acknowledged by [`Acker::ack`] and by nothing else; one that is
+//!   dropped comes again after the consumer's ack wait.
+//! * **A confirmed output is safe.** [`Pending::confirmed`] answers once the stream has stored the message, or, for
+//!   a subject that no stream takes, once the server is known to have read it off the wire.
+//! * **Order.** Messages reach the wire in the order in which [`Publisher::publish`] returned.
+//! * **Bounds.** A source never asks for more than the [`Room`] it is given.
+//! * **Identity.** The origin's id is the same on every redelivery and differs between any two messages, also of a
+//!   stream that was deleted and made again.
+
+mod ack;
+mod connect;
+mod connection;
+mod consumer;
+mod core;
+mod echo;
+mod ensure;
+mod jetstream;
+mod link;
+mod publish;
+mod source;
+mod streams;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod wire;
+
+pub use ack::{AckError, Acker};
+pub use connect::{ConnectError, connect};
+pub use connection::{CloseError, Connection};
+pub use consumer::Difference;
+pub use ensure::{EnsureError, MissingStream, Need, RequiredStream};
+pub use link::LinkWatch;
+pub use publish::{Confirmed, Outgoing, Pending, PublishError, Publisher};
+pub use source::{Room, Source, SourceError};
+pub use wire::JetStreamError;
+
+use crate::message::{Message, Origin, Subject};
+
+/// One message that a source has delivered and that waits to be resolved.
+#[derive(Debug)]
+pub struct Delivery {
+    /// The message.
+    pub message: Message,
+    /// Where it came from.
+    pub origin: Origin,
+    /// Where a requester waits for an answer; core sources only.
+    pub reply: Option<Subject>,
+    /// What it counts against a bound in bytes: subject, reply subject, headers and payload.
+    pub bytes: usize,
+    /// How to tell the server what became of it.
+    pub acker: Acker,
+}

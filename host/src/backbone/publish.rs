@@ -1,0 +1,357 @@
+//! Outputs: put on the wire in order, confirmed by the stream that stores them or by a flush.
+
+use std::future::IntoFuture as _;
+use std::str::FromStr as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::client::traits::Publisher as _;
+use async_nats::header::NATS_MESSAGE_ID;
+use async_nats::jetstream::context::traits::Publisher as Publish;
+use async_nats::jetstream::context::{PublishAckFuture, PublishErrorKind};
+use async_nats::{HeaderMap, HeaderName, HeaderValue, jetstream};
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use super::connection::Tasks;
+use super::echo::{Echo, FlushFailure};
+use super::link::LinkState;
+use super::streams::StreamIndex;
+use super::wire::{JetStreamError, Wire, describe};
+use crate::message::{Headers, Subject};
+use crate::rules::Confirm;
+
+/// One message to publish.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// What to publish to.
+    pub subject: Subject,
+    /// Where an answer is wanted. A message that a stream confirms cannot carry it: the confirmation comes there.
+    pub reply: Option<Subject>,
+    /// Headers; a `Nats-Msg-Id` among them is replaced.
+    pub headers: Headers,
+    /// The payload.
+    pub payload: Bytes,
+    /// How it counts as safe.
+    pub confirm: Confirm,
+    /// Its `Nats-Msg-Id`, by which a stream recognises what it has stored already (ADR-4).
+    pub message_id: String,
+}
+
+/// How an output became safe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Confirmed {
+    /// A stream has stored it.
+    Stored {
+        /// The stream.
+        stream: String,
+        /// Its sequence there.
+        sequence: u64,
+        /// It had been stored before, within the stream's duplicate window.
+        duplicate: bool,
+    },
+    /// The server has read it; core NATS promises no more.
+    Flushed,
+}
+
+/// Why a message is not known to be safe.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PublishError {
+    /// A stream was to take it and none does.
+    #[error("no stream takes `{subject}`")]
+    NoStream {
+        /// What was published to.
+        subject: Subject,
+    },
+    /// No confirmation came in time.
+    #[error("no confirmation of a message to `{subject}` within {after:?}")]
+    Timeout {
+        /// What was published to.
+        subject: Subject,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// The stream refused it.
+    #[error("the stream did not take a message to `{subject}`: {text} (JetStream error {code})")]
+    Stream {
+        /// What was published to.
+        subject: Subject,
+        /// The server's words.
+        text: String,
+        /// The error's number, from the table in the server's `errors.json`.
+        code: u64,
+        /// Whether the stream may take it later.
+        retryable: bool,
+    },
+    /// It is larger than the server lets through.
+    #[error("a message to `{subject}` has {size} bytes with its headers, the NATS server takes {max} (`max_payload`)")]
+    TooLarge {
+        /// What was to be published to.
+        subject: Subject,
+        /// Bytes of headers and payload on the wire.
+        size: usize,
+        /// The server's limit.
+        max: usize,
+    },
+    /// The connection was lost or is not there.
+    #[error("no connection to NATS to confirm a message to `{subject}`")]
+    Disconnected {
+        /// What was published to.
+        subject: Subject,
+    },
+    /// The client cannot carry it.
+    #[error("a message to `{subject}` cannot be sent: {reason}")]
+    Invalid {
+        /// What was to be published to.
+        subject: Subject,
+        /// What is wrong with its subject or headers.
+        reason: String,
+    },
+    /// Whether a stream takes the subject is not known.
+    #[error(
+        "cannot tell whether a stream takes `{subject}`: {error}; `confirm = \"stream\"` or `\"flush\"` needs no answer"
+    )]
+    StreamsUnknown {
+        /// What was to be published to.
+        subject: Subject,
+        /// Why the streams could not be listed.
+        error: JetStreamError,
+    },
+}
+
+impl PublishError {
+    /// Whether the same message may be published later. It may have been stored nevertheless: the `Nats-Msg-Id`
+    /// keeps it from being stored twice.
+    #[must_use]
+    pub fn retryable(&self) -> bool {
+        match self {
+            Self::NoStream { .. } | Self::Timeout { .. } | Self::Disconnected { .. } | Self::StreamsUnknown { .. } => {
+                true
+            }
+            Self::Stream { retryable, .. } => *retryable,
+            Self::TooLarge { .. } | Self::Invalid { .. } => false,
+        }
+    }
+
+    /// Whether it says nothing about the message but that NATS cannot be reached.
+    #[must_use]
+    pub fn is_disconnected(&self) -> bool {
+        matches!(self, Self::Disconnected { .. })
+    }
+}
+
+/// Publishes; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Publisher {
+    pub(super) parts: Arc<Parts>,
+}
+
+/// What all handles of one connection share.
+#[derive(Debug)]
+pub(super) struct Parts {
+    pub(super) wire: Arc<Wire>,
+    pub(super) index: Arc<StreamIndex>,
+    pub(super) echo: Echo,
+    pub(super) _tasks: Tasks,
+}
+
+/// A message that is on its way. Dropping it leaves unknown whether it arrives.
+#[derive(Debug)]
+#[must_use = "a message is not safe before it is confirmed"]
+pub struct Pending {
+    publisher: Publisher,
+    subject: Subject,
+    kind: PendingKind,
+}
+
+enum PendingKind {
+    Stored { ack: PublishAckFuture, link: watch::Receiver<LinkState>, lost: u64 },
+    Flushed { connects: u64 },
+}
+
+impl std::fmt::Debug for PendingKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Stored { .. } => "Stored",
+            Self::Flushed { .. } => "Flushed",
+        })
+    }
+}
+
+impl Publisher {
+    /// Puts a message on the wire. Waits for a place in the send queue, and for the connection if it is not there,
+    /// but not for the confirmation.
+    ///
+    /// # Errors
+    /// When it cannot be sent as it is, or the connection does not come back within the request timeout.
+    pub async fn publish(&self, outgoing: Outgoing) -> Result<Pending, PublishError> {
+        let Outgoing { subject, reply, headers, payload, confirm, message_id } = outgoing;
+        self.check_size(&subject, &headers, &message_id, payload.len())?;
+        let by_stream = match confirm {
+            Confirm::Stream => true,
+            Confirm::Flush => false,
+            Confirm::Auto => self
+                .parts
+                .index
+                .takes(subject.as_str())
+                .map_err(|error| PublishError::StreamsUnknown { subject: subject.clone(), error })?,
+        };
+        let headers = to_wire(&headers, &message_id)
+            .map_err(|reason| PublishError::Invalid { subject: subject.clone(), reason })?;
+        if !self.parts.wire.connected().await {
+            return Err(PublishError::Disconnected { subject });
+        }
+        let kind = if by_stream {
+            self.send_to_stream(&subject, headers, payload).await?
+        } else {
+            self.send(&subject, reply.as_ref(), headers, payload).await?
+        };
+        Ok(Pending { publisher: self.clone(), subject, kind })
+    }
+
+    /// Waits until the server has read a message that was sent when there had been that many connections.
+    async fn flush(&self, subject: &Subject, connects: u64) -> Result<(), PublishError> {
+        let subject = || subject.clone();
+        match self.parts.echo.flush().await {
+            // What was sent by an earlier connection may be lost, whatever came back by this one.
+            Ok(()) if self.parts.wire.connects() != connects => Err(PublishError::Disconnected { subject: subject() }),
+            Ok(()) => Ok(()),
+            Err(FlushFailure::Disconnected) => Err(PublishError::Disconnected { subject: subject() }),
+            Err(FlushFailure::Timeout) => {
+                Err(PublishError::Timeout { subject: subject(), after: self.parts.wire.request_timeout })
+            }
+        }
+    }
+
+    async fn send_to_stream(
+        &self,
+        subject: &Subject,
+        headers: HeaderMap,
+        payload: Bytes,
+    ) -> Result<PendingKind, PublishError> {
+        let link = self.parts.wire.link.watch();
+        let lost = link.borrow().lost;
+        let message = jetstream::message::OutboundMessage::new(subject.as_str().into(), payload, Some(headers));
+        match Publish::publish_message(&self.parts.wire.jetstream, message).await {
+            Ok(ack) => Ok(PendingKind::Stored { ack, link, lost }),
+            Err(error) => Err(self.failed(subject, &error)),
+        }
+    }
+
+    async fn send(
+        &self,
+        subject: &Subject,
+        reply: Option<&Subject>,
+        headers: HeaderMap,
+        payload: Bytes,
+    ) -> Result<PendingKind, PublishError> {
+        let message = async_nats::message::OutboundMessage {
+            subject: subject.as_str().into(),
+            reply: reply.map(|reply| reply.as_str().into()),
+            payload,
+            headers: Some(headers),
+        };
+        let after = self.parts.wire.request_timeout;
+        let connects = self.parts.wire.connects();
+        match tokio::time::timeout(after, self.parts.wire.client.publish_message(message)).await {
+            Ok(Ok(())) => Ok(PendingKind::Flushed { connects }),
+            Ok(Err(error)) => match error.kind() {
+                async_nats::PublishErrorKind::Send => Err(PublishError::Disconnected { subject: subject.clone() }),
+                _ => Err(PublishError::Invalid { subject: subject.clone(), reason: error.to_string() }),
+            },
+            Err(_) if self.parts.wire.is_connected() => Err(PublishError::Timeout { subject: subject.clone(), after }),
+            Err(_) => Err(PublishError::Disconnected { subject: subject.clone() }),
+        }
+    }
+
+    fn check_size(
+        &self,
+        subject: &Subject,
+        headers: &Headers,
+        message_id: &str,
+        payload: usize,
+    ) -> Result<(), PublishError> {
+        const FRAME: usize = "NATS/1.0\r\n\r\n".len();
+        const LINE: usize = ": \r\n".len();
+        let id_line = "Nats-Msg-Id".len() + message_id.len() + LINE;
+        let size = FRAME + id_line + headers.byte_len() + headers.len() * LINE + payload;
+        let max = self.parts.wire.client.max_payload();
+        if size > max {
+            return Err(PublishError::TooLarge { subject: subject.clone(), size, max });
+        }
+        Ok(())
+    }
+
+    fn failed(&self, subject: &Subject, error: &jetstream::context::PublishError) -> PublishError {
+        let subject = subject.clone();
+        match error.kind() {
+            PublishErrorKind::StreamNotFound => {
+                self.parts.index.mark_stale();
+                PublishError::NoStream { subject }
+            }
+            PublishErrorKind::TimedOut if self.parts.wire.is_connected() => {
+                PublishError::Timeout { subject, after: self.parts.wire.request_timeout }
+            }
+            PublishErrorKind::TimedOut | PublishErrorKind::BrokenPipe => PublishError::Disconnected { subject },
+            _ => match std::error::Error::source(error).and_then(|source| source.downcast_ref::<jetstream::Error>()) {
+                Some(refusal) => refused(subject, refusal),
+                None => PublishError::Invalid { subject, reason: error.to_string() },
+            },
+        }
+    }
+}
+
+impl Pending {
+    /// Whether a stream confirms it; otherwise a flush has to do.
+    #[must_use]
+    pub fn is_stored(&self) -> bool {
+        matches!(self.kind, PendingKind::Stored { .. })
+    }
+
+    /// Waits until the message is safe.
+    ///
+    /// # Errors
+    /// When it is not known to be safe within the request timeout.
+    pub async fn confirmed(self) -> Result<Confirmed, PublishError> {
+        let Self { publisher, subject, kind } = self;
+        let (ack, mut link, lost) = match kind {
+            PendingKind::Stored { ack, link, lost } => (ack, link, lost),
+            PendingKind::Flushed { connects } => {
+                return publisher.flush(&subject, connects).await.map(|()| Confirmed::Flushed);
+            }
+        };
+        // A confirmation cannot outlive the connection it would have come by: waiting on would only cost time.
+        let result = tokio::select! {
+            biased;
+            result = ack.into_future() => result,
+            _ = link.wait_for(|state| state.lost > lost || state.closed) => {
+                return Err(PublishError::Disconnected { subject });
+            }
+        };
+        match result {
+            Ok(ack) => Ok(Confirmed::Stored { stream: ack.stream, sequence: ack.sequence, duplicate: ack.duplicate }),
+            Err(error) => Err(publisher.failed(&subject, &error)),
+        }
+    }
+}
+
+/// What a stream said no to. Codes below 500 are about the message, 5xx about the stream's state, and 409 means
+/// that the same message id is being stored right now.
+fn refused(subject: Subject, refusal: &jetstream::Error) -> PublishError {
+    let code = refusal.error_code();
+    let retryable = refusal.code() == 409 || refusal.code() >= 500;
+    PublishError::Stream { subject, text: describe(refusal), code: code.0, retryable }
+}
+
+fn to_wire(headers: &Headers, message_id: &str) -> Result<HeaderMap, String> {
+    let mut map = HeaderMap::new();
+    for header in headers {
+        let about = |error: &dyn std::fmt::Display| format!("header `{}`: {error}", header.name.escape_debug());
+        let name = HeaderName::from_str(&header.name).map_err(|error| about(&error))?;
+        let value = HeaderValue::from_str(&header.value).map_err(|error| about(&error))?;
+        map.append(name, value);
+    }
+    let id = HeaderValue::from_str(message_id).map_err(|error| format!("message id: {error}"))?;
+    map.insert(NATS_MESSAGE_ID, id);
+    Ok(map)
+}

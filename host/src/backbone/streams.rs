@@ -1,0 +1,214 @@
+//! Which subjects a stream takes: a snapshot of all streams' subjects, renewed often enough that a publisher can
+//! tell from it whether to wait for a stream's confirmation.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use futures::StreamExt as _;
+use serde::Deserialize;
+use tokio::sync::Notify;
+
+use super::wire::{JetStreamError, Wire};
+
+/// How old the snapshot gets at most while the server answers.
+const REFRESH_EVERY: Duration = Duration::from_secs(10);
+/// How long changes are collected, so that many streams made at once cost one listing.
+const SETTLE: Duration = Duration::from_millis(50);
+/// Streams that are listed; more would be a broken server.
+const MAX_STREAMS: usize = 100_000;
+/// Changes of streams that the server tells of.
+const ADVISORIES: [&str; 3] = [
+    "$JS.EVENT.ADVISORY.STREAM.CREATED.>",
+    "$JS.EVENT.ADVISORY.STREAM.DELETED.>",
+    "$JS.EVENT.ADVISORY.STREAM.UPDATED.>",
+];
+
+/// The current snapshot.
+#[derive(Debug)]
+pub(super) struct StreamIndex {
+    snapshot: ArcSwap<Snapshot>,
+    stale: Notify,
+}
+
+#[derive(Debug)]
+enum Snapshot {
+    Unknown(JetStreamError),
+    Known(Subjects),
+}
+
+impl StreamIndex {
+    /// Takes the first snapshot. That it fails is no error yet: nobody may ever ask.
+    pub(super) async fn load(wire: &Wire) -> Self {
+        let snapshot = match list(wire).await {
+            Ok(subjects) => Snapshot::Known(subjects),
+            Err(error) => {
+                tracing::warn!(%error, "cannot list the streams; routes with `confirm = \"auto\"` have to wait for it");
+                Snapshot::Unknown(error)
+            }
+        };
+        Self { snapshot: ArcSwap::from_pointee(snapshot), stale: Notify::new() }
+    }
+
+    /// Whether a stream takes messages of this subject.
+    pub(super) fn takes(&self, subject: &str) -> Result<bool, JetStreamError> {
+        match &**self.snapshot.load() {
+            Snapshot::Known(subjects) => Ok(subjects.contain(subject)),
+            Snapshot::Unknown(error) => Err(error.clone()),
+        }
+    }
+
+    /// Says that an answer turned out to be wrong.
+    pub(super) fn mark_stale(&self) {
+        self.stale.notify_one();
+    }
+
+    /// Keeps the snapshot fresh, until the connection is closed.
+    pub(super) async fn keep_fresh(self: Arc<Self>, wire: Arc<Wire>) {
+        let mut link = wire.link.watch();
+        let mut advisories = futures::stream::SelectAll::new();
+        for subject in ADVISORIES {
+            if let Ok(subscription) = wire.client.subscribe(subject).await {
+                advisories.push(subscription);
+            }
+        }
+        while !wire.link.state().closed {
+            tokio::select! {
+                () = tokio::time::sleep(REFRESH_EVERY) => {}
+                () = self.stale.notified() => {}
+                Some(_) = advisories.next() => {}
+                changed = link.changed() => if changed.is_err() { return },
+            }
+            tokio::time::sleep(SETTLE).await;
+            while futures::FutureExt::now_or_never(advisories.next()).flatten().is_some() {}
+            if wire.is_connected() {
+                self.refresh(&wire).await;
+            }
+        }
+    }
+
+    pub(super) async fn refresh(&self, wire: &Wire) {
+        match list(wire).await {
+            Ok(subjects) => self.snapshot.store(Arc::new(Snapshot::Known(subjects))),
+            // What is known stays: it is rather right than not.
+            Err(error) => tracing::debug!(%error, "cannot list the streams"),
+        }
+    }
+}
+
+/// One page of `STREAM.LIST`; of a stream's configuration only what matters here.
+#[derive(Debug, Deserialize)]
+struct Page {
+    total: usize,
+    streams: Option<Vec<Listed>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Listed {
+    config: ListedConfig,
+}
+
+#[derive(Debug, Deserialize)]
+struct ListedConfig {
+    #[serde(default)]
+    subjects: Vec<String>,
+}
+
+async fn list(wire: &Wire) -> Result<Subjects, JetStreamError> {
+    let mut subjects = Subjects::default();
+    let mut offset = 0;
+    while offset < MAX_STREAMS {
+        let request = serde_json::json!({ "offset": offset });
+        let page: Page = match wire.api("STREAM.LIST".to_owned(), &request).await {
+            Ok(page) => page,
+            // Without JetStream there are no streams, which is an answer too.
+            Err(JetStreamError::Off | JetStreamError::OffForAccount) => return Ok(Subjects::default()),
+            Err(error) => return Err(error),
+        };
+        let streams = page.streams.unwrap_or_default();
+        offset += streams.len();
+        for subject in streams.iter().flat_map(|stream| &stream.config.subjects) {
+            subjects.insert(subject);
+        }
+        if streams.is_empty() || offset >= page.total {
+            break;
+        }
+    }
+    Ok(subjects)
+}
+
+/// A set of subject patterns, asked by walking the tokens of a subject.
+#[derive(Debug, Default)]
+struct Subjects {
+    tokens: HashMap<Box<str>, Subjects>,
+    /// A pattern ends here.
+    ends: bool,
+    /// A pattern goes on here with `>`.
+    tail: bool,
+}
+
+impl Subjects {
+    fn insert(&mut self, pattern: &str) {
+        let mut node = self;
+        for token in pattern.split('.') {
+            if token == ">" {
+                node.tail = true;
+                return;
+            }
+            node = node.tokens.entry(Box::from(token)).or_default();
+        }
+        node.ends = true;
+    }
+
+    /// Recursion is as deep as the stored patterns have tokens.
+    fn contain(&self, subject: &str) -> bool {
+        if self.tail {
+            return true;
+        }
+        let (token, rest) = match subject.split_once('.') {
+            Some((token, rest)) => (token, Some(rest)),
+            None => (subject, None),
+        };
+        [token, "*"].into_iter().filter_map(|token| self.tokens.get(token)).any(|node| match rest {
+            Some(rest) => node.contain(rest),
+            None => node.ends,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Subjects;
+
+    #[test]
+    fn a_subject_is_found_by_any_pattern_that_stands_for_it() {
+        let mut subjects = Subjects::default();
+        for pattern in ["orders.>", "a.*.c", "a.b", "*.x.y.z", "exact"] {
+            subjects.insert(pattern);
+        }
+        for (subject, want) in [
+            ("orders.eu", true),
+            ("orders.eu.de", true),
+            ("orders", false),
+            ("a.b", true),
+            ("a.b.c", true),
+            ("a.q.c", true),
+            ("a.q.d", false),
+            ("a.x.y.z", true),
+            ("a.x.y", false),
+            ("exact", true),
+            ("exact.not", false),
+            ("none", false),
+        ] {
+            assert_eq!(subjects.contain(subject), want, "{subject}");
+        }
+    }
+
+    #[test]
+    fn everything_is_taken_by_a_stream_of_everything() {
+        let mut subjects = Subjects::default();
+        subjects.insert(">");
+        assert!(subjects.contain("a") && subjects.contain("a.b.c"));
+    }
+}

@@ -1,0 +1,409 @@
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+use async_nats::jetstream;
+use bytes::Bytes;
+use futures::FutureExt as _;
+
+use super::server::Server;
+use super::{
+    ROOM, acknowledge_all, connected, core_source, jetstream_source, make_stream, next, other_client, outgoing,
+    payload, store, subscribed, take, within,
+};
+use crate::backbone::{Acker, Delivery, Room, SourceError};
+use crate::message::OriginKind;
+use crate::rules::SourceKind;
+
+#[tokio::test]
+async fn a_message_comes_with_its_subject_headers_payload_and_origin() {
+    let server = Server::start();
+    let other = other_client(&server).await;
+    make_stream(&other, "ORDERS", &["orders.>"]).await;
+    let mut headers = async_nats::HeaderMap::new();
+    for (name, value) in [("Region", "eu"), ("Region", "us"), ("Region", "af"), ("A", "1")] {
+        headers.append(name, value);
+    }
+    let context = jetstream::new(other.clone());
+    let ack = context.publish_with_headers("orders.eu", headers, Bytes::from_static(b"{\"a\":1}")).await.expect("sent");
+    within(std::future::IntoFuture::into_future(ack)).await.expect("is stored");
+
+    let connection = connected(&server).await;
+    let mut source = within(connection.open(&jetstream_source("ORDERS", "reader"))).await.expect("opens");
+    let delivery = take(&mut source, 1).await.remove(0);
+    assert_eq!(delivery.message.subject.as_str(), "orders.eu");
+    let lines: Vec<_> = delivery.message.headers.iter().map(|h| format!("{}={}", h.name, h.value)).collect();
+    assert_eq!(lines, ["A=1", "Region=eu", "Region=us", "Region=af"]);
+    assert_eq!(&delivery.message.payload[..], b"{\"a\":1}");
+    assert_eq!((delivery.origin.kind, delivery.origin.delivery), (OriginKind::JetStream, 1));
+    assert!(delivery.origin.id.starts_with("ORDERS:1:"), "{}", delivery.origin.id);
+    assert!(delivery.bytes > 7 && delivery.reply.is_none());
+    let nanos: u64 = delivery.origin.id.rsplit(':').next().expect("three parts").parse().expect("a number");
+    assert_eq!(delivery.origin.timestamp_ms, nanos / 1_000_000);
+    assert_eq!(source.ack_wait(), Some(Duration::from_secs(30)));
+}
+
+#[tokio::test]
+async fn a_message_that_is_sent_back_comes_again_with_the_same_id_and_a_higher_count() {
+    let server = Server::start();
+    let other = other_client(&server).await;
+    make_stream(&other, "ORDERS", &["orders.>"]).await;
+    store(&other, "orders.eu", 0..1).await;
+    let connection = connected(&server).await;
+    let mut source = within(connection.open(&jetstream_source("ORDERS", "reader"))).await.expect("opens");
+    let first = take(&mut source, 1).await.remove(0);
+    first.acker.nak(None).await.expect("is sent");
+    let second = take(&mut source, 1).await.remove(0);
+    second.acker.nak(Some(Duration::from_millis(20))).await.expect("is sent");
+    let third = take(&mut source, 1).await.remove(0);
+    let deliveries = [first.origin.delivery, second.origin.delivery, third.origin.delivery];
+    assert_eq!(deliveries, [1, 2, 3]);
+    assert_eq!([&first.origin.id, &second.origin.id], [&third.origin.id; 2]);
+}
+
+#[tokio::test]
+async fn a_delivery_that_is_dropped_comes_again_after_the_ack_wait_unless_work_is_said_to_go_on() {
+    let server = Server::start();
+    let other = other_client(&server).await;
+    make_stream(&other, "ORDERS", &["orders.>"]).await;
+    store(&other, "orders.eu", 0..2).await;
+    let connection = connected(&server).await;
+    let mut settings = jetstream_source("ORDERS", "reader");
+    if let SourceKind::JetStream { ack_wait, .. } = &mut settings.kind {
+        *ack_wait = Duration::from_millis(600);
+    }
+    let mut source = within(connection.open(&settings)).await.expect("opens");
+    let mut taken = take(&mut source, 2).await;
+    let worked_on = taken.pop().expect("two");
+    drop(taken);
+    // Well within the ack wait, again and again, until the other one has come back.
+    let mut alive = tokio::time::interval(Duration::from_millis(100));
+    let again = loop {
+        tokio::select! {
+            delivered = source.next(ROOM) => break delivered.expect("delivers").remove(0),
+            _ = alive.tick() => worked_on.acker.in_progress().await.expect("is sent"),
+        }
+    };
+    assert_eq!((payload(&again), again.origin.delivery), ("0", 2));
+    assert_eq!(payload(&worked_on), "1");
+}
+
+#[tokio::test]
+async fn a_terminated_message_never_comes_again_and_the_advisory_says_why() {
+    let server = Server::start();
+    let other = other_client(&server).await;
+    make_stream(&other, "ORDERS", &["orders.>"]).await;
+    let mut advisories = subscribed(&other, "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.>").await;
+    store(&other, "orders.eu", 0..1).await;
+    let connection = connected(&server).await;
+    let mut source = within(connection.open(&jetstream_source("ORDERS", "reader"))).await.expect("opens");
+    take(&mut source, 1).await.remove(0).acker.term("not an order").await.expect("is sent");
+    let advisory = within(futures::StreamExt::next(&mut advisories)).await.expect("comes");
+    let advisory: serde_json::Value = serde_json::from_slice(&advisory.payload).expect("is JSON");
+    assert_eq!(advisory["reason"], "not an order");
+    store(&other, "orders.eu", 1..2).await;
+    assert_eq!(payload(&take(&mut source, 1).await[0]), "1");
+}
+
+#[tokio::test]
+async fn a_stream_made_again_gives_other_ids_for_the_same_sequences() {
+    let server = Server::start();
+    let other = other_client(&server).await;
+    let connection = connected(&server).await;
+    let mut ids = BTreeSet::new();
+    for _ in 0..2 {
+        make_stream(&other, "ORDERS", &["orders.>"]).await;
+        store(&other, "orders.eu", 0..1).await;
+        let mut source = within(connection.open(&jetstream_source("ORDERS", "reader"))).await.expect("opens");
+        ids.insert(take(&mut source, 1).await[0].origin.id.to_string());
+        within(jetstream::new(other.clone()).delete_stream("ORDERS")).await.expect("is deleted");
+    }
+    assert_eq!(ids.len(), 2, "{ids:?}");
+}
+
+#[tokio::test]
+async fn no_more_comes_than_there_is_room_for() {
+    let server = Server::start();
+    let other = other_client(&server).await;
+    make_stream(&other, "ORDERS", &["orders.>"]).await;
+    store(&other, "orders.eu", 0..100).await;
+    let connection = connected(&server).await;
+    let mut source = within(connection.open(&jetstream_source("ORDERS", "reader"))).await.expect("opens");
+    let mut held = take(&mut source, 10).await;
+    let full = Room { messages: 0, bytes: 1 << 20, holds_nothing: false };
+    assert!(source.next(full).now_or_never().is_none(), "delivers although there is no room");
+    // What was not asked for stays with the server, for others.
+    let info = within(async {
+        let stream = jetstream::new(other.clone()).get_stream("ORDERS").await.expect("is there");
+        stream.consumer_info("reader").await.expect("is there")
+    })
+    .await;
+    assert_eq!(info.num_ack_pending, 10);
+    held.extend(take(&mut source, 5).await);
+    assert_eq!(held.iter().map(payload).collect::<Vec<_>>(), (0..15).map(|n| n.to_string()).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn room_in_bytes_is_kept_and_one_message_larger_than_all_of_it_comes_alone() {
+    let server = Server::start();
+    let other = other_client(&server).await;
+    make_stream(&other, "ORDERS", &["orders.>"]).await;
+    let context = jetstream::new(other.clone());
+    for size in [1000, 1000, 1000, 50_000, 1000] {
+        let ack = context.publish("orders.eu", Bytes::from(vec![b'x'; size])).await.expect("is sent");
+        within(std::future::IntoFuture::into_future(ack)).await.expect("is stored");
+    }
+    let connection = connected(&server).await;
+    let mut source = within(connection.open(&jetstream_source("ORDERS", "reader"))).await.expect("opens");
+    // As the intake does: what is delivered takes room until it is acknowledged.
+    for sizes in [vec![1000, 1000], vec![1000], vec![50_000], vec![1000]] {
+        let mut held: Vec<Delivery> = Vec::new();
+        let room = |held: &[Delivery]| Room {
+            messages: 100,
+            bytes: 2500_usize.saturating_sub(held.iter().map(|delivery| delivery.bytes).sum()),
+            holds_nothing: held.is_empty(),
+        };
+        while held.len() < sizes.len() {
+            held.extend(within(source.next(room(&held))).await.expect("delivers"));
+        }
+        assert_eq!(held.iter().map(|delivery| delivery.message.payload.len()).collect::<Vec<_>>(), sizes);
+        let round_trip = async {
+            let pending = connection.publisher().publish(outgoing("a", "1")).await.expect("is sent");
+            within(pending.confirmed()).await.expect("is safe");
+        };
+        tokio::select! {
+            biased;
+            _ = source.next(room(&held)) => panic!("delivers although there is no room for the next one"),
+            () = round_trip => {}
+        }
+        for delivery in held {
+            delivery.acker.ack().await.expect("is sent");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_room_that_is_freed_bit_by_bit_keeps_the_source_flowing() {
+    let server = Server::start();
+    let other = other_client(&server).await;
+    make_stream(&other, "ORDERS", &["orders.>"]).await;
+    store(&other, "orders.eu", 0..5000).await;
+    let connection = connected(&server).await;
+    let mut source = within(connection.open(&jetstream_source("ORDERS", "reader"))).await.expect("opens");
+    let mut held: VecDeque<Delivery> = VecDeque::new();
+    let mut done = 0;
+    while done < 5000 {
+        let bytes: usize = held.iter().map(|delivery| delivery.bytes).sum();
+        let room = Room { messages: 40 - held.len(), bytes: 4000 - bytes, holds_nothing: held.is_empty() };
+        // One stall of a heartbeat now and then would be more than all the time there is.
+        if done + held.len() < 5000 {
+            held.extend(within(source.next(room)).await.expect("delivers"));
+        }
+        assert!(held.len() <= 40 && held.iter().map(|delivery| delivery.bytes).sum::<usize>() <= 4000);
+        for delivery in held.drain(..held.len().div_ceil(3)) {
+            assert_eq!(payload(&delivery), done.to_string());
+            delivery.acker.ack().await.expect("is sent");
+            done += 1;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_cancelled_loses_nothing() {
+    let server = Server::start();
+    let other = other_client(&server).await;
+    make_stream(&other, "ORDERS", &["orders.>"]).await;
+    let connection = connected(&server).await;
+    let mut source = within(connection.open(&jetstream_source("ORDERS", "reader"))).await.expect("opens");
+    let publishing = tokio::spawn(async move { store(&other, "orders.eu", 0..2000).await });
+    let mut numbers = Vec::new();
+    let mut patience = 0_u64;
+    within(async {
+        while numbers.len() < 2000 {
+            // Cancelled after a time that grows from nothing, so at every place where it waits.
+            patience = (patience + 7) % 500;
+            let next = source.next(ROOM);
+            if let Ok(batch) = tokio::time::timeout(Duration::from_micros(patience), next).await {
+                for delivery in batch.expect("delivers") {
+                    assert_eq!(delivery.origin.delivery, 1);
+                    numbers.push(payload(&delivery).to_owned());
+                    delivery.acker.ack().await.expect("is sent");
+                }
+            }
+        }
+    })
+    .await;
+    publishing.await.expect("no panic");
+    assert_eq!(numbers, (0..2000).map(|n| n.to_string()).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_stored_message_that_looks_like_a_status_of_the_server_is_a_message() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let server = Server::start();
+    let other = other_client(&server).await;
+    make_stream(&other, "ORDERS", &["orders.>"]).await;
+    let address = server.url().replace("nats://", "");
+    let mut raw = within(tokio::net::TcpStream::connect(address)).await.expect("connects");
+    let lie = "NATS/1.0 409 Consumer Deleted\r\n\r\n";
+    let publish = format!("HPUB orders.eu {0} {1}\r\n{lie}ok\r\n", lie.len(), lie.len() + 2);
+    raw.write_all(format!("CONNECT {{\"headers\":true}}\r\n{publish}PING\r\n").as_bytes()).await.expect("is sent");
+    let mut answer = String::new();
+    while !answer.contains("PONG") {
+        let mut bytes = [0; 1024];
+        let count = within(raw.read(&mut bytes)).await.expect("answers");
+        answer.push_str(std::str::from_utf8(&bytes[..count]).expect("text"));
+    }
+    let connection = connected(&server).await;
+    let mut source = within(connection.open(&jetstream_source("ORDERS", "reader"))).await.expect("opens");
+    assert_eq!(payload(&take(&mut source, 1).await[0]), "ok");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_killed_and_started_again_in_the_middle_loses_nothing() {
+    let mut server = Server::start();
+    let other = other_client(&server).await;
+    make_stream(&other, "ORDERS", &["orders.>"]).await;
+    store(&other, "orders.eu", 0..3000).await;
+    let connection = connected(&server).await;
+    let mut settings = jetstream_source("ORDERS", "reader");
+    if let SourceKind::JetStream { ack_wait, .. } = &mut settings.kind {
+        *ack_wait = Duration::from_secs(1);
+    }
+    let mut source = within(connection.open(&settings)).await.expect("opens");
+    // Some are acknowledged, some held over the restart, most still to come.
+    for delivery in take(&mut source, 500).await {
+        delivery.acker.ack().await.expect("is sent");
+    }
+    let held = take(&mut source, 100).await;
+    server.kill();
+    server.start_again();
+    for delivery in held {
+        delivery.acker.ack().await.expect("is sent");
+    }
+    acknowledge_all(&mut source, 600..3000).await;
+    assert_eq!(connection.losses(), 1);
+}
+
+#[tokio::test]
+async fn a_consumer_that_is_deleted_meanwhile_is_told_and_can_be_opened_again() {
+    let server = Server::start();
+    let other = other_client(&server).await;
+    make_stream(&other, "ORDERS", &["orders.>"]).await;
+    let connection = connected(&server).await;
+    let settings = jetstream_source("ORDERS", "reader");
+    let mut source = within(connection.open(&settings)).await.expect("opens");
+    assert!(source.next(ROOM).now_or_never().is_none());
+    let stream = within(jetstream::new(other.clone()).get_stream("ORDERS")).await.expect("is there");
+    let deleting = async {
+        // The request has to be at the server: it answers later than what came before.
+        connection.publisher().publish(outgoing("a", "1")).await.expect("sent").confirmed().await.expect("safe");
+        within(stream.delete_consumer("reader")).await.expect("is deleted");
+        std::future::pending::<()>().await;
+    };
+    let error = tokio::select! {
+        result = within(source.next(ROOM)) => result.expect_err("is gone"),
+        () = deleting => unreachable!("it is pending"),
+    };
+    assert_eq!(error, SourceError::ConsumerGone { stream: "ORDERS".to_owned(), consumer: "reader".to_owned() });
+    assert!(error.retryable());
+    let mut source = within(connection.open(&settings)).await.expect("opens");
+    store(&other, "orders.eu", 0..1).await;
+    assert_eq!(payload(&take(&mut source, 1).await[0]), "0");
+}
+
+#[tokio::test]
+async fn a_stream_that_was_deleted_before_the_next_request_is_told() {
+    let server = Server::start();
+    let other = other_client(&server).await;
+    make_stream(&other, "ORDERS", &["orders.>"]).await;
+    let connection = connected(&server).await;
+    let mut source = within(connection.open(&jetstream_source("ORDERS", "reader"))).await.expect("opens");
+    within(jetstream::new(other).delete_stream("ORDERS")).await.expect("is deleted");
+    let error = within(source.next(ROOM)).await.expect_err("is gone");
+    assert!(matches!(&error, SourceError::StreamMissing { stream, .. } if stream == "ORDERS"), "{error}");
+}
+
+#[tokio::test]
+async fn a_core_message_carries_the_reply_subject_and_an_id() {
+    let server = Server::with("");
+    let other = other_client(&server).await;
+    let connection = connected(&server).await;
+    let mut source = within(connection.open(&core_source("ask.>", None))).await.expect("opens");
+    let mut headers = async_nats::HeaderMap::new();
+    headers.insert("Nats-Msg-Id", "mine");
+    other.publish_with_reply_and_headers("ask.me", "answer.here", headers, "1".into()).await.expect("is sent");
+    other.publish("ask.me", "2".into()).await.expect("is sent");
+    other.publish("ask.me", "3".into()).await.expect("is sent");
+    let taken = take(&mut source, 3).await;
+    assert_eq!(taken.iter().map(payload).collect::<Vec<_>>(), ["1", "2", "3"]);
+    assert_eq!(taken[0].reply.as_ref().map(crate::message::Subject::as_str), Some("answer.here"));
+    assert_eq!(&*taken[0].origin.id, "mine");
+    assert!(taken[1].origin.id.starts_with("core:") && taken[1].origin.id != taken[2].origin.id);
+    assert_eq!((taken[1].origin.kind, taken[1].origin.delivery), (OriginKind::Core, 1));
+    assert!(taken[1].origin.timestamp_ms > 1_600_000_000_000);
+    assert!(matches!(taken[0].acker, Acker::Core) && source.ack_wait().is_none());
+}
+
+#[tokio::test]
+async fn instances_of_one_queue_group_share_the_messages() {
+    let server = Server::with("");
+    let other = other_client(&server).await;
+    let (one, two) = (connected(&server).await, connected(&server).await);
+    let mut one = within(one.open(&core_source("work.>", Some("trackside")))).await.expect("opens");
+    let mut two = within(two.open(&core_source("work.>", Some("trackside")))).await.expect("opens");
+    for number in 0..500 {
+        other.publish("work.now", number.to_string().into()).await.expect("is sent");
+    }
+    let mut numbers: Vec<u32> = Vec::new();
+    let mut shares = [0, 0];
+    while numbers.len() < 500 {
+        let (share, batch) = tokio::select! {
+            batch = next(&mut one) => (0, batch),
+            batch = next(&mut two) => (1, batch),
+        };
+        shares[share] += batch.len();
+        numbers.extend(batch.iter().map(|delivery| payload(delivery).parse::<u32>().expect("a number")));
+    }
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..500).collect::<Vec<_>>());
+    assert!(shares.iter().all(|share| *share > 0), "{shares:?}");
+}
+
+#[tokio::test]
+async fn what_a_core_source_has_no_room_for_is_dropped_and_counted() {
+    let server = Server::with("");
+    let other = other_client(&server).await;
+    let connection = connected(&server).await;
+    let mut settings = core_source("flood.>", None);
+    settings.max_in_flight_messages = 10;
+    let mut source = within(connection.open(&settings)).await.expect("opens");
+    for number in 0..100 {
+        other.publish("flood.now", number.to_string().into()).await.expect("is sent");
+    }
+    other.flush().await.expect("is flushed");
+    within(async {
+        while source.dropped() < 90 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let kept = take(&mut source, 10).await;
+    assert_eq!(kept.iter().map(payload).collect::<Vec<_>>(), ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
+    assert_eq!((source.dropped(), connection.slow_consumer_drops()), (90, 0));
+}
+
+#[tokio::test]
+async fn a_core_source_goes_on_after_a_restart_and_ends_with_the_connection() {
+    let mut server = Server::with("");
+    let connection = connected(&server).await;
+    let mut source = within(connection.open(&core_source("work.>", None))).await.expect("opens");
+    let mut link = connection.wire().link.watch();
+    server.kill();
+    server.start_again();
+    within(link.wait_for(|state| state.made == 2)).await.expect("is told");
+    // Proves that the subscription was made again: it is sent on the same connection before this.
+    connection.publisher().publish(outgoing("work.now", "1")).await.expect("sent").confirmed().await.expect("safe");
+    assert_eq!(payload(&take(&mut source, 1).await[0]), "{}");
+    within(connection.close(Duration::from_secs(10))).await.expect("closes");
+    assert_eq!(within(source.next(ROOM)).await.expect_err("is closed"), SourceError::Closed);
+}

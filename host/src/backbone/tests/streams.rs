@@ -1,0 +1,84 @@
+use super::server::Server;
+use super::{connected, make_stream, other_client, outgoing, pattern, within};
+use crate::backbone::Need;
+use crate::backbone::{Confirmed, EnsureError, JetStreamError, RequiredStream};
+
+fn required(name: &str, subjects: &[&str], why: &str) -> RequiredStream {
+    let subjects = subjects.iter().map(|subject| pattern(subject)).collect();
+    RequiredStream { name: name.to_owned(), subjects, need: Need::Takes, why: why.to_owned() }
+}
+
+#[tokio::test]
+async fn everything_that_is_missing_is_told_at_once_with_the_commands() {
+    let server = Server::start();
+    let other = other_client(&server).await;
+    make_stream(&other, "ORDERS", &["orders.>"]).await;
+    make_stream(&other, "DEAD", &["dead.orders"]).await;
+    let connection = connected(&server).await;
+    let needed = [
+        required("ORDERS", &["orders.*.created"], "source \"orders\""),
+        required("CLEAN", &["clean.>", "review.>"], "[streams.CLEAN]"),
+        required("DEAD", &["dead.>"], "[streams.DEAD]"),
+        required("ANY", &[], "source \"any\""),
+    ];
+    let error = within(connection.ensure_streams(&needed, false)).await.expect_err("some are missing");
+    let want = "stream `CLEAN` of [streams.CLEAN] does not exist; make it with:
+    nats stream add CLEAN --subjects \"clean.>,review.>\" --defaults
+stream `DEAD` of [streams.DEAD] does not take `dead.>`; change it with:
+    nats stream edit DEAD --subjects \"dead.orders,dead.>\"
+stream `ANY` of source \"any\" does not exist; make it with:
+    nats stream add ANY --subjects \"any.>\" --defaults";
+    assert_eq!(error.to_string(), want);
+}
+
+#[tokio::test]
+async fn those_that_are_missing_are_made_when_asked_for_and_take_messages_at_once() {
+    let server = Server::start();
+    let connection = connected(&server).await;
+    let needed = [required("CLEAN", &["clean.>"], "[streams.CLEAN]"), required("ANY", &[], "source \"any\"")];
+    within(connection.ensure_streams(&needed, true)).await.expect("are made");
+    within(connection.ensure_streams(&needed, true)).await.expect("are there");
+    for (stream, subject) in [("CLEAN", "clean.a"), ("ANY", "any.a")] {
+        let pending = connection.publisher().publish(outgoing(subject, "1")).await.expect("is sent");
+        let want = Confirmed::Stored { stream: stream.to_owned(), sequence: 1, duplicate: false };
+        assert_eq!(within(pending.confirmed()).await, Ok(want));
+    }
+}
+
+#[tokio::test]
+async fn without_jetstream_the_error_says_how_to_get_it() {
+    let server = Server::with("");
+    let connection = connected(&server).await;
+    let needed = [required("CLEAN", &["clean.>"], "[streams.CLEAN]")];
+    let error = within(connection.ensure_streams(&needed, true)).await.expect_err("fails");
+    let want = "stream `CLEAN` of [streams.CLEAN]: JetStream is not enabled on the NATS server: start it with `-js`, \
+                or add `jetstream {}` to its file";
+    assert_eq!(error.to_string(), want);
+}
+
+#[tokio::test]
+async fn an_account_without_jetstream_is_told_apart_from_a_server_without_it() {
+    let server = Server::with(
+        "jetstream { store_dir: \"DIRECTORY/store\" }\n\
+         accounts { POOR: { users: [ { user: \"poor\", password: \"poor\" } ] }, \
+         RICH: { jetstream: enabled, users: [ { user: \"rich\", password: \"rich\" } ] } }\nno_auth_user: poor",
+    );
+    let connection = connected(&server).await;
+    let error = within(connection.ensure_streams(&[required("A", &[], "x")], false)).await.expect_err("fails");
+    assert!(matches!(&error, EnsureError::JetStream { error: JetStreamError::OffForAccount, .. }), "{error}");
+    assert!(error.to_string().contains("JetStream is not enabled for this NATS account"), "{error}");
+}
+
+#[tokio::test]
+async fn more_streams_than_a_page_has_are_all_known() {
+    let server = Server::start();
+    let other = other_client(&server).await;
+    for number in 0..300 {
+        make_stream(&other, &format!("S{number}"), &[&format!("many.{number}")]).await;
+    }
+    let connection = connected(&server).await;
+    for number in 0..300 {
+        assert_eq!(connection.publisher.parts.index.takes(&format!("many.{number}")), Ok(true), "{number}");
+    }
+    assert_eq!(connection.publisher.parts.index.takes("many.300"), Ok(false));
+}

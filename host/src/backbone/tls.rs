@@ -1,0 +1,66 @@
+//! TLS files are read once at start, so that one which is missing or broken is named. The client reads them again at
+//! every connect, which is how renewed certificates come into force.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+
+use async_nats::ConnectOptions;
+use async_nats::rustls;
+use async_nats::rustls::pki_types::pem::PemObject;
+use async_nats::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::connect::ConnectError;
+use crate::rules::TlsSettings;
+
+/// Adds the settings to the options.
+pub(super) fn apply(mut options: ConnectOptions, tls: &TlsSettings) -> Result<ConnectOptions, ConnectError> {
+    options = options.require_tls(true);
+    if let Some(ca) = &tls.ca {
+        check_certificates(ca)?;
+        options = options.add_root_certificates(ca.clone());
+    }
+    if let Some((certificate, key)) = &tls.client {
+        check_certificates(certificate)?;
+        check_key(key)?;
+        options = options.add_client_certificate(certificate.clone(), key.clone());
+    }
+    Ok(if tls.handshake_first { options.tls_first() } else { options })
+}
+
+/// The TLS error at the bottom of this error, if there is one: these do not go away by themselves.
+pub(super) fn find_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<rustls::Error>() {
+            return Some(found);
+        }
+        // `source` of an I/O error skips the error that it wraps.
+        next = match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    None
+}
+
+fn check_certificates(path: &Path) -> Result<(), ConnectError> {
+    let certificates = CertificateDer::pem_reader_iter(open(path)?);
+    let count = certificates.collect::<Result<Vec<_>, _>>().map_err(|error| broken(path, &error))?.len();
+    if count == 0 {
+        return Err(broken(path, &"it has no `BEGIN CERTIFICATE`"));
+    }
+    Ok(())
+}
+
+fn check_key(path: &Path) -> Result<(), ConnectError> {
+    PrivateKeyDer::from_pem_reader(open(path)?).map(drop).map_err(|error| broken(path, &error))
+}
+
+fn open(path: &Path) -> Result<BufReader<File>, ConnectError> {
+    File::open(path).map(BufReader::new).map_err(|error| broken(path, &error))
+}
+
+fn broken(path: &Path, reason: &dyn std::fmt::Display) -> ConnectError {
+    ConnectError::TlsFile { path: path.to_owned(), reason: reason.to_string() }
+}

@@ -1,0 +1,103 @@
+//! The command line: argv in, exit code out. 0 is success, 1 a failure, 2 wrong usage.
+
+mod check;
+mod dev;
+mod inspect;
+mod run;
+mod trial;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::telemetry::{LogFormat, init_log};
+
+/// What `--version` prints after the name.
+const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (wasmtime ",
+    env!("TRACKSIDE_WASMTIME_VERSION"),
+    ", contract trackside:plugin@0.1.0)"
+);
+
+/// A message router for NATS that runs sandboxed WebAssembly plugins, as TOML rules say.
+#[derive(Debug, Parser)]
+#[command(name = "trackside", version = VERSION, propagate_version = true)]
+pub struct Cli {
+    /// How log lines look; they go to standard error.
+    #[arg(long, value_enum, default_value = "human", global = true, env = "TRACKSIDE_LOG_FORMAT")]
+    log_format: LogFormat,
+
+    /// What is logged, for example `info`, `debug` or `warn,plugin=info`.
+    #[arg(long, global = true, env = "TRACKSIDE_LOG", value_name = "FILTER")]
+    log: Option<String>,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Routes messages until SIGTERM or SIGINT, then drains.
+    Run(Directory),
+    /// The same with no broker at hand: a private nats-server in a temporary store, missing streams made from the
+    /// configuration, and each outcome printed as it happens.
+    Dev(dev::Arguments),
+    /// Says everything that is wrong with a configuration, each with file, line and what to write instead.
+    Check(Directory),
+    /// Runs messages through the real rules and plugins with no NATS at all, and prints one JSON line an outcome.
+    Try(trial::Arguments),
+    /// Works with plugin files.
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+}
+
+#[derive(Debug, Args)]
+struct Directory {
+    /// The directory with trackside.toml and rules/.
+    #[arg(value_name = "CONFIG_DIR")]
+    directory: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum PluginCommand {
+    /// Tells a component's imports, exports, contract version, size and digest.
+    Inspect {
+        /// The component.
+        #[arg(value_name = "FILE.wasm")]
+        file: PathBuf,
+    },
+}
+
+/// Runs the command that argv names.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Asked-for help and version come this way too, and are no failure.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let quiet = !matches!(cli.command, Command::Run(_) | Command::Dev(_));
+    if let Err(error) = init_log(cli.log_format, cli.log.as_deref().or(quiet.then_some("warn"))) {
+        eprintln!("{error}");
+        return ExitCode::from(2);
+    }
+    let done = match cli.command {
+        Command::Run(arguments) => run::run(&arguments.directory),
+        Command::Dev(arguments) => dev::dev(&arguments),
+        Command::Check(arguments) => check::check(&arguments.directory),
+        Command::Try(arguments) => trial::trial(&arguments),
+        Command::Plugin(PluginCommand::Inspect { file }) => inspect::inspect(&file),
+    };
+    match done {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! `trackside try`: messages through the real rules and plugins, with no NATS at all.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write, stdin, stdout};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use base64::Engine as _;
+use bytes::Bytes;
+use clap::Args;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::app::{Failure, Offline};
+use crate::message::{Headers, Message, Origin, OriginKind, Subject};
+use crate::names::SourceName;
+use crate::pipeline::{Observation, Runner, observations};
+use crate::plan::Plan;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The directory with trackside.toml and rules/.
+    #[arg(value_name = "CONFIG_DIR")]
+    directory: PathBuf,
+
+    /// The message's subject.
+    #[arg(long, required_unless_present = "jsonl", conflicts_with = "jsonl")]
+    subject: Option<String>,
+
+    /// The source that it comes from; without it, every source whose subjects include this one.
+    #[arg(long, value_name = "NAME", conflicts_with = "jsonl")]
+    source: Option<String>,
+
+    /// A header of the message; may be repeated.
+    #[arg(long = "header", value_name = "K=V", conflicts_with = "jsonl")]
+    headers: Vec<String>,
+
+    /// Reads one message a line: {"subject":…,"source":…,"headers":{…},"payload":…}, with `payload_base64` or
+    /// `payload_text` in place of `payload` for what is not JSON.
+    #[arg(long)]
+    jsonl: bool,
+
+    /// Where the payload, or with --jsonl the messages, are read from; `-` is standard input.
+    #[arg(value_name = "FILE", default_value = "-")]
+    file: PathBuf,
+}
+
+/// A line of the input.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    subject: String,
+    source: Option<String>,
+    #[serde(default)]
+    headers: BTreeMap<String, OneOrMany>,
+    #[serde(default, deserialize_with = "present")]
+    payload: Option<Box<RawValue>>,
+    payload_base64: Option<String>,
+    payload_text: Option<String>,
+    /// Milliseconds since the Unix epoch; now, if it is not given.
+    timestamp: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+/// A message to try.
+struct Trial {
+    message: Message,
+    source: Option<String>,
+    timestamp_ms: u64,
+}
+
+/// Keeps `"payload": null` apart from no payload at all.
+fn present<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    Box::<RawValue>::deserialize(input).map(Some)
+}
+
+/// Runs the command.
+pub(super) fn trial(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let offline = Offline::open(&arguments.directory)?;
+    offline.print_warnings();
+    let mut runner = offline.runner(true);
+    let mut out = std::io::BufWriter::new(stdout().lock());
+    let mut well = true;
+    if arguments.jsonl {
+        let mut number = 0;
+        for line in BufReader::new(open(&arguments.file)?).split(b'\n') {
+            number += 1;
+            let line = line.map_err(|error| unreadable(&arguments.file, &error))?;
+            if line.iter().all(u8::is_ascii_whitespace) {
+                continue;
+            }
+            match parse(&line).and_then(|trial| run(offline.plan(), &mut runner, &trial, number)) {
+                Ok(observed) => print(&mut out, observed)?,
+                Err(wrong) => {
+                    well = false;
+                    out.flush().map_err(|error| Failure::new(format!("cannot write the outcomes: {error}")))?;
+                    eprintln!("line {number}: {wrong}");
+                }
+            }
+        }
+    } else {
+        let mut payload = Vec::new();
+        open(&arguments.file)?.read_to_end(&mut payload).map_err(|error| unreadable(&arguments.file, &error))?;
+        let trial = single(arguments, payload).map_err(Failure::new)?;
+        print(&mut out, run(offline.plan(), &mut runner, &trial, 1).map_err(Failure::new)?)?;
+    }
+    out.flush().map_err(|error| Failure::new(format!("cannot write the outcomes: {error}")))?;
+    Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn run(plan: &Plan, runner: &mut Runner, trial: &Trial, number: u64) -> Result<Vec<Observation>, String> {
+    let subject = trial.message.subject.as_str();
+    let origin = Arc::new(Origin {
+        kind: OriginKind::Trial,
+        id: Arc::from(format!("trial:{number}")),
+        timestamp_ms: trial.timestamp_ms,
+        delivery: 1,
+    });
+    let mut all = Vec::new();
+    for source in sources(plan, trial)? {
+        let mut found = Vec::new();
+        plan.sources[&source].index.find(subject, &mut found);
+        let outcomes: Vec<_> = found
+            .iter()
+            .map(|&rule| (rule as usize, runner.run(plan, &plan.rules[rule as usize], &trial.message, &origin)))
+            .collect();
+        if !outcomes.is_empty() {
+            all.extend(observations(plan, &source, &trial.message, &origin, &outcomes));
+        }
+    }
+    if all.is_empty() {
+        all.push(Observation::unmatched(subject, "no rule takes this subject".to_owned()));
+    }
+    for observation in &mut all {
+        observation.message = Some(number);
+    }
+    Ok(all)
+}
+
+/// The sources that the message may have come from.
+fn sources(plan: &Plan, trial: &Trial) -> Result<Vec<SourceName>, String> {
+    let Some(name) = &trial.source else {
+        let could = plan.sources.iter().filter(|(_, source)| source.could_deliver(trial.message.subject.as_str()));
+        return Ok(could.map(|(name, _)| name.clone()).collect());
+    };
+    match plan.sources.get_key_value(name.as_str()) {
+        Some((name, _)) => Ok(vec![name.clone()]),
+        None => {
+            let known: Vec<_> = plan.sources.keys().map(SourceName::as_str).collect();
+            Err(format!("there is no source {name:?}; the configuration has {}", known.join(", ")))
+        }
+    }
+}
+
+fn single(arguments: &Arguments, payload: Vec<u8>) -> Result<Trial, String> {
+    let mut headers = Headers::default();
+    for header in &arguments.headers {
+        let (name, value) =
+            header.split_once('=').ok_or_else(|| format!("--header {header:?} is not of the form K=V"))?;
+        headers.push(name.to_owned(), value);
+    }
+    let subject = subject(arguments.subject.as_deref().unwrap_or_default())?;
+    let message = Message { subject, headers, payload: Bytes::from(payload) };
+    Ok(Trial { message, source: arguments.source.clone(), timestamp_ms: now_ms() })
+}
+
+fn parse(line: &[u8]) -> Result<Trial, String> {
+    let line: Line = serde_json::from_slice(line).map_err(|error| format!("not a message: {error}"))?;
+    let payload = match (line.payload, line.payload_base64, line.payload_text) {
+        (Some(json), None, None) => Bytes::from(Box::<str>::from(json).into_string()),
+        (None, Some(base64), None) => base64::engine::general_purpose::STANDARD
+            .decode(base64)
+            .map(Bytes::from)
+            .map_err(|error| format!("payload_base64: {error}"))?,
+        (None, None, Some(text)) => Bytes::from(text),
+        (None, None, None) => Bytes::new(),
+        _ => return Err("give one of payload, payload_base64 and payload_text".to_owned()),
+    };
+    let mut headers = Headers::default();
+    for (name, values) in line.headers {
+        match values {
+            OneOrMany::One(value) => headers.push(name, value),
+            OneOrMany::Many(values) => values.into_iter().for_each(|value| headers.push(name.clone(), value)),
+        }
+    }
+    let message = Message { subject: subject(&line.subject)?, headers, payload };
+    Ok(Trial { message, source: line.source, timestamp_ms: line.timestamp.unwrap_or_else(now_ms) })
+}
+
+fn subject(text: &str) -> Result<Subject, String> {
+    Subject::new(text).map_err(|error| format!("subject: {error}"))
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn print(out: &mut impl Write, observed: Vec<Observation>) -> Result<(), Failure> {
+    for observation in observed {
+        let line = serde_json::to_string(&observation).map_err(|error| Failure::new(error.to_string()))?;
+        writeln!(out, "{line}").map_err(|error| Failure::new(format!("cannot write the outcomes: {error}")))?;
+    }
+    Ok(())
+}
+
+fn open(file: &Path) -> Result<Box<dyn Read>, Failure> {
+    if file == Path::new("-") {
+        return Ok(Box::new(stdin().lock()));
+    }
+    File::open(file).map(|file| Box::new(file) as Box<dyn Read>).map_err(|error| unreadable(file, &error))
+}
+
+fn unreadable(file: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(format!("cannot read {}: {error}", file.display()))
+}

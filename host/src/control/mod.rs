@@ -1,0 +1,14 @@
+//! The control path: one way for start and reload. Whatever wants a new revision sends an event into one bounded
+//! queue; a state machine compiles off the hot path, and either swaps the plan or leaves everything as it was.
+
+mod event;
+mod hangup;
+mod state;
+mod status;
+mod watch;
+
+pub use event::{Control, Stopping, Trigger};
+pub use hangup::follow_hangups;
+pub use state::{Compiled, Controller, Rejection};
+pub use status::{Active, Outcome, ReloadRecord, Status};
+pub use watch::FileWatch;

@@ -1,0 +1,260 @@
+//! One message through the stages of one rule. Pure computation on the calling thread: nothing is published here, so
+//! `trackside try` and the running host share it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::message::{Headers, Message, Origin, is_reserved};
+use crate::plan::{Plan, RulePlan, StagePlan};
+use crate::plugins::{CallError, Fault, Instances, Part, Verdict, Work};
+use crate::rules::{FaultAction, OnFailure};
+
+use super::outcome::{Dropped, Failure, FailureClass, Outcome, Output, StageTrace, fault_class, fault_kind};
+
+/// Most parts that one message may become over all stages of a rule.
+pub const MAX_PARTS: usize = 10_000;
+
+/// Headers of the W3C Trace Context, which follow a message wherever it goes.
+const TRACE_HEADERS: [&str; 2] = ["traceparent", "tracestate"];
+
+/// Runs messages through the stages of rules, with the instances of one thread.
+#[derive(Debug)]
+pub struct Runner {
+    instances: Instances,
+    tracing: bool,
+}
+
+/// A message, or a part of one, on its way.
+struct Branch {
+    message: Message,
+    /// Which part of the message it is: empty for the message itself, then for example `0.2`.
+    part: String,
+    /// The next stage, by position.
+    next: usize,
+    /// The route that the plugin which made this part chose for it.
+    routed: Option<usize>,
+    traces: Vec<StageTrace>,
+}
+
+/// Where the stages left a branch.
+enum End {
+    Routes(Vec<usize>),
+    Parts(Vec<Part>),
+    Drop(String),
+}
+
+impl Runner {
+    /// Takes the thread's instances. With `tracing`, outcomes tell each stage's verdict and time.
+    #[must_use]
+    pub fn new(instances: Instances, tracing: bool) -> Self {
+        Self { instances, tracing }
+    }
+
+    /// Gives up the instances of stages that the plan does not have.
+    pub fn keep_only(&mut self, plan: &Plan) {
+        let stages = plan.rules.iter().flat_map(|rule| &rule.stages).map(|stage| stage.stage.id());
+        self.instances.keep_only(&stages.collect());
+    }
+
+    /// Runs a message through a rule. The parts of a split message share one fate: if one fails, none is published.
+    pub fn run(&mut self, plan: &Plan, rule: &RulePlan, message: &Message, origin: &Arc<Origin>) -> Outcome {
+        let mut outcome = Outcome::default();
+        let whole = Branch { message: message.clone(), part: String::new(), next: 0, routed: None, traces: Vec::new() };
+        let mut todo = vec![whole];
+        let mut parts = 0;
+        while let Some(mut branch) = todo.pop() {
+            let result = self.stages(rule, &mut branch, origin).and_then(|end| match end {
+                End::Routes(routes) => emit(plan, rule, &mut branch, &routes, &mut outcome),
+                End::Drop(reason) => {
+                    outcome.dropped.push(Dropped { reason, stages: std::mem::take(&mut branch.traces) });
+                    Ok(())
+                }
+                End::Parts(split) => {
+                    parts += split.len();
+                    if parts > MAX_PARTS {
+                        let reason = format!("the message was split into more than {MAX_PARTS} parts");
+                        return Err(Failure::of_rule(FailureClass::Limit, reason));
+                    }
+                    divide(rule, &mut branch, split, &mut todo, &mut outcome)
+                }
+            });
+            if let Err(mut failure) = result {
+                failure.stages = branch.traces;
+                let hopeless = failure.retry.is_none();
+                outcome.fail(failure);
+                if hopeless {
+                    break;
+                }
+            }
+        }
+        if outcome.failure.is_some() {
+            outcome.outputs.clear();
+            outcome.dropped.clear();
+        }
+        outcome
+    }
+
+    /// Runs a branch until a stage takes it off the straight way or none is left.
+    fn stages(&mut self, rule: &RulePlan, branch: &mut Branch, origin: &Arc<Origin>) -> Result<End, Failure> {
+        if let Some(route) = branch.routed {
+            return Ok(End::Routes(vec![route]));
+        }
+        while let Some(stage) = rule.stages.get(branch.next) {
+            branch.next += 1;
+            let mut work = Work { message: std::mem::take(&mut branch.message), origin: Arc::clone(origin) };
+            let begun = Instant::now();
+            let result = self.instances.call(&stage.stage, &mut work);
+            let took = begun.elapsed();
+            branch.message = work.message;
+            record(stage, &result, took);
+            if self.tracing {
+                branch.traces.push(StageTrace::new(&stage.plugin, &result, took));
+            }
+            match result {
+                Ok(Verdict::Forward) => {}
+                Ok(Verdict::Route(names)) => return routes(rule, stage, &names).map(End::Routes),
+                Ok(Verdict::Split(parts)) => return Ok(End::Parts(parts)),
+                Ok(Verdict::Drop(reason)) => return Ok(End::Drop(reason)),
+                Ok(Verdict::Reject(reason)) => return Err(Failure::at(stage, FailureClass::Rejected, reason)),
+                Err(error) => return Err(refused(&rule.on_failure, stage, error)),
+            }
+        }
+        match rule.default_route {
+            Some(route) => Ok(End::Routes(vec![route])),
+            None => {
+                let reason = "no stage chose a route, and the rule declares no route `default`".to_owned();
+                Err(Failure::of_rule(FailureClass::Route, reason))
+            }
+        }
+    }
+}
+
+/// Counts a call; the clock is read by the caller, since the trace wants the same figure.
+fn record(stage: &StagePlan, result: &Result<Verdict, CallError>, took: std::time::Duration) {
+    let fault = match result {
+        Err(CallError::Fault(fault)) => Some(fault_kind(fault)),
+        _ => None,
+    };
+    stage.metrics.called(took, fault);
+}
+
+/// The positions of the routes that a stage named.
+fn routes(rule: &RulePlan, stage: &StagePlan, names: &[String]) -> Result<Vec<usize>, Failure> {
+    let mut found = Vec::with_capacity(names.len());
+    for name in names {
+        let Some(position) = rule.route(name) else {
+            let declared: Vec<_> = rule.routes.iter().map(|route| route.name.as_str()).collect();
+            let reason = format!(
+                "the plugin chose the route {:?}, which the rule does not declare; it declares {}",
+                name.chars().take(64).collect::<String>(),
+                declared.join(", ")
+            );
+            return Err(Failure::at(stage, FailureClass::Route, reason));
+        };
+        if !found.contains(&position) {
+            found.push(position);
+        }
+    }
+    if found.is_empty() {
+        let reason = "the plugin chose no route at all; to drop a message it has to say so".to_owned();
+        return Err(Failure::at(stage, FailureClass::Route, reason));
+    }
+    Ok(found)
+}
+
+/// What a stage's failure means for the message, as the rule says.
+fn refused(on_failure: &OnFailure, stage: &StagePlan, error: CallError) -> Failure {
+    match error {
+        CallError::Refused(refusal) => Failure::at(stage, FailureClass::Retry, refusal.reason).retried(refusal.after),
+        CallError::Fault(fault) => {
+            let action = match &fault {
+                Fault::Trap { .. } | Fault::Fatal { .. } | Fault::Verdict { .. } | Fault::Configure { .. } => {
+                    on_failure.on_trap
+                }
+                Fault::Deadline { .. } => on_failure.on_deadline,
+                Fault::Memory { .. } | Fault::Limit { .. } => on_failure.on_limit,
+                // It is the host that had no room, not the message that was wrong.
+                Fault::Instantiate { .. } => FaultAction::Retry,
+            };
+            let failure = Failure::at(stage, fault_class(&fault), fault.to_string());
+            match action {
+                FaultAction::Retry => failure.retried(None),
+                FaultAction::DeadLetter => failure,
+            }
+        }
+    }
+}
+
+/// Makes an output for each of the routes.
+fn emit(
+    plan: &Plan,
+    rule: &RulePlan,
+    branch: &mut Branch,
+    routes: &[usize],
+    outcome: &mut Outcome,
+) -> Result<(), Failure> {
+    let mut headers = branch.message.headers.clone();
+    headers.retain(|header| !is_reserved(&header.name));
+    for &route in routes {
+        let to = &rule.routes[route];
+        let subject = to
+            .subject
+            .render(&branch.message, &plan.json)
+            .map_err(|error| Failure::of_rule(FailureClass::Route, format!("route {}: {error}", to.name)))?;
+        outcome.outputs.push(Output {
+            route,
+            subject,
+            headers: headers.clone(),
+            payload: branch.message.payload.clone(),
+            confirm: to.confirm,
+            part: branch.part.clone(),
+            stages: branch.traces.clone(),
+        });
+    }
+    Ok(())
+}
+
+/// Puts the parts of a split message on their ways: to the route they name, or to the next stage.
+fn divide(
+    rule: &RulePlan,
+    branch: &mut Branch,
+    parts: Vec<Part>,
+    todo: &mut Vec<Branch>,
+    outcome: &mut Outcome,
+) -> Result<(), Failure> {
+    if parts.is_empty() {
+        let reason = "split into no parts".to_owned();
+        outcome.dropped.push(Dropped { reason, stages: std::mem::take(&mut branch.traces) });
+        return Ok(());
+    }
+    let stage = &rule.stages[branch.next - 1];
+    let begin = todo.len();
+    for (number, part) in parts.into_iter().enumerate() {
+        let name = if branch.part.is_empty() { number.to_string() } else { format!("{}.{number}", branch.part) };
+        let headers = carry_trace(part.headers, &branch.message.headers);
+        let routed = match part.route {
+            Some(route) => routes(rule, stage, &[route])?.first().copied(),
+            None => None,
+        };
+        todo.push(Branch {
+            message: Message { subject: branch.message.subject.clone(), headers, payload: part.payload },
+            part: name,
+            next: branch.next,
+            routed,
+            traces: branch.traces.clone(),
+        });
+    }
+    // Branches are taken from the end of the list: the first part has to be there.
+    todo[begin..].reverse();
+    Ok(())
+}
+
+/// Carries the trace over to a part that does not set one itself.
+fn carry_trace(mut headers: Headers, from: &Headers) -> Headers {
+    for name in TRACE_HEADERS {
+        if let (None, Some(value)) = (headers.get(name), from.get(name)) {
+            headers.push(name, value);
+        }
+    }
+    headers
+}

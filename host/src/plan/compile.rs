@@ -1,0 +1,319 @@
+//! `Rules x plugins -> Plan`: the one place where rules and plugins meet. Compiles components and configures stages
+//! in parallel, takes over what has not changed from the plan in force, and reports everything that is wrong.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use sha2::{Digest, Sha256};
+
+use crate::names::{PluginName, Revision};
+use crate::plugins::{ConfiguredStage, Engine, Plugin, PluginSource};
+use crate::rules::{
+    Location, PluginSettings, Problem, Report, Rule, Rules, Secret, SourceKind, Stage, resolve_secrets,
+};
+use crate::telemetry::Metrics;
+
+use super::standard::standard_plugin;
+use super::{Plan, RoutePlan, RulePlan, SourcePlan, StagePlan, SubjectIndex};
+
+/// Compiles plans, and remembers plugins and stages of the last one so that what has not changed is taken over.
+#[derive(Debug)]
+pub struct Compiler {
+    engine: Engine,
+    metrics: Metrics,
+    plugins: HashMap<PluginName, Arc<Plugin>>,
+    stages: HashMap<StageKey, Known>,
+}
+
+/// What makes a stage the stage it is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct StageKey {
+    plugin: PluginName,
+    component: [u8; 32],
+    /// The settings as JSON, secrets resolved; kept as a digest so that no secret stays around longer than it must.
+    settings: [u8; 32],
+    routes: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+struct Known {
+    plugin: Arc<Plugin>,
+    stage: Arc<ConfiguredStage>,
+}
+
+/// A stage that has to be configured, and where it is used first.
+struct Wanted<'r> {
+    rule: &'r Rule,
+    stage: &'r Stage,
+    config: String,
+    secrets: Vec<Secret>,
+}
+
+impl Compiler {
+    /// Compiles for this engine.
+    #[must_use]
+    pub fn new(engine: Engine, metrics: Metrics) -> Self {
+        Self { engine, metrics, plugins: HashMap::new(), stages: HashMap::new() }
+    }
+
+    /// Compiles a plan. Takes as long as compiling the plugins takes: call it off the hot path.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the plugins and the stages' settings, each with its place. What was compiled
+    /// before stays remembered.
+    pub fn compile(&mut self, rules: &Rules) -> Result<Arc<Plan>, Report> {
+        let mut problems = Vec::new();
+        let plugins = self.load(rules, &mut problems);
+        let stages = self.configure(rules, &plugins, &mut problems);
+        if !problems.is_empty() {
+            return Err(Report::sorted(problems));
+        }
+        let plan = Arc::new(self.assemble(rules, &plugins, &stages));
+        self.plugins = plugins.into_iter().collect();
+        self.stages = stages.known;
+        Ok(plan)
+    }
+
+    /// Loads every plugin that a rule uses or the configuration names.
+    fn load(&self, rules: &Rules, problems: &mut Vec<Problem>) -> BTreeMap<PluginName, Arc<Plugin>> {
+        let mut wanted: BTreeMap<&PluginName, Location> = BTreeMap::new();
+        for (name, settings) in &rules.config.plugins {
+            // A standard plugin that only has its limits changed is loaded where a rule uses it.
+            if let (Some(_), Some(location)) = (&settings.path, &settings.location) {
+                wanted.insert(name, location.clone());
+            }
+        }
+        for stage in rules.rules.iter().flat_map(|rule| &rule.stages) {
+            wanted.entry(&stage.plugin).or_insert_with(|| stage.plugin_location.clone());
+        }
+        let wanted: Vec<_> = wanted.into_iter().collect();
+        let loaded = parallel(&wanted, |(name, location)| {
+            let settings = rules.config.plugins.get(*name).cloned().unwrap_or_default();
+            self.load_one(name, settings).map_err(|problem| problem.at(location.clone()))
+        });
+        let mut plugins = BTreeMap::new();
+        for ((name, _), result) in wanted.into_iter().zip(loaded) {
+            match result {
+                Ok(plugin) => {
+                    plugins.insert(name.clone(), plugin);
+                }
+                Err(problem) => problems.push(problem),
+            }
+        }
+        plugins
+    }
+
+    fn load_one(&self, name: &PluginName, settings: PluginSettings) -> Result<Arc<Plugin>, Problem> {
+        let bytes = match &settings.path {
+            Some(path) => fs::read(path).map(Cow::Owned).map_err(|error| {
+                Problem::error(format!("plugin `{name}`: {} cannot be read: {error}", path.display()))
+                    .help("`path` is taken from the configuration directory")
+            })?,
+            None => standard_plugin(name).map(Cow::Borrowed).ok_or_else(|| {
+                Problem::error(format!("plugin `{name}`: this binary was built without its standard plugins"))
+                    .help("build it by `cargo xtask build`, or give `path` in `[plugins.…]`")
+            })?,
+        };
+        if let Some(known) = self.plugins.get(name) {
+            if *known.digest() == <[u8; 32]>::from(Sha256::digest(&bytes)) && *known.settings() == settings {
+                return Ok(Arc::clone(known));
+            }
+        }
+        let source = PluginSource { name: name.clone(), bytes, settings };
+        self.engine.load(source).map_err(|error| Problem::error(format!("plugin `{name}`: {error}")))
+    }
+
+    /// Configures every distinct stage once, however many rules use it.
+    fn configure(
+        &self,
+        rules: &Rules,
+        plugins: &BTreeMap<PluginName, Arc<Plugin>>,
+        problems: &mut Vec<Problem>,
+    ) -> Stages {
+        let mut stages = Stages::default();
+        let mut wanted: HashMap<StageKey, Wanted<'_>> = HashMap::new();
+        for rule in &rules.rules {
+            let routes: Vec<String> = rule.routes.keys().map(ToString::to_string).collect();
+            let mut keys = Vec::with_capacity(rule.stages.len());
+            for stage in &rule.stages {
+                let Some(plugin) = plugins.get(&stage.plugin) else { continue };
+                let (with, secrets) =
+                    match resolve_secrets(&stage.with, &rules.directory) {
+                        Ok(resolved) => resolved,
+                        Err(errors) => {
+                            problems.extend(errors.into_iter().map(|(key, error)| {
+                                Problem::error(error.to_string()).at(stage.with_location.find(&key))
+                            }));
+                            continue;
+                        }
+                    };
+                let config = with.to_string();
+                let key = StageKey {
+                    plugin: stage.plugin.clone(),
+                    component: *plugin.digest(),
+                    settings: Sha256::digest(&config).into(),
+                    routes: routes.clone(),
+                };
+                wanted.entry(key.clone()).or_insert(Wanted { rule, stage, config, secrets });
+                keys.push(key);
+            }
+            stages.of_rules.push(keys);
+        }
+        let wanted: Vec<_> = wanted.into_iter().collect();
+        let configured = parallel(&wanted, |(key, wanted)| self.configure_one(key, wanted, plugins, rules));
+        for ((key, _), result) in wanted.into_iter().zip(configured) {
+            match result {
+                Ok(known) => {
+                    stages.known.insert(key, known);
+                }
+                Err(problem) => problems.push(problem),
+            }
+        }
+        stages
+    }
+
+    fn configure_one(
+        &self,
+        key: &StageKey,
+        wanted: &Wanted<'_>,
+        plugins: &BTreeMap<PluginName, Arc<Plugin>>,
+        rules: &Rules,
+    ) -> Result<Known, Problem> {
+        let plugin = &plugins[&key.plugin];
+        let known = self.stages.get(key).filter(|known| Arc::ptr_eq(&known.plugin, plugin));
+        if let Some(known) = known.filter(|known| known.stage.files().is_empty()) {
+            return Ok(known.clone());
+        }
+        let config = wanted.config.clone();
+        let secrets = wanted.secrets.iter().map(|secret| secret.expose().to_owned()).collect();
+        match plugin.configure(config, key.routes.clone(), &rules.directory, secrets) {
+            Ok(stage) => Ok(match known {
+                // It has read the same files: its instances may as well live on.
+                Some(known) if known.stage.digest() == stage.digest() => known.clone(),
+                _ => Known { plugin: Arc::clone(plugin), stage },
+            }),
+            Err(error) => {
+                let text = error.to_string();
+                let (location, reason) = wanted.stage.with_location.find_in(&text);
+                let message = format!("rule `{}`, plugin `{}`: {text}", wanted.rule.name, key.plugin);
+                Err(Problem::error(message).at(location).label(reason.lines().next().unwrap_or_default()))
+            }
+        }
+    }
+
+    fn assemble(&self, rules: &Rules, plugins: &BTreeMap<PluginName, Arc<Plugin>>, stages: &Stages) -> Plan {
+        let mut plans = Vec::with_capacity(rules.rules.len());
+        for (rule, keys) in rules.rules.iter().zip(&stages.of_rules) {
+            let stages = rule.stages.iter().zip(keys).map(|(stage, key)| StagePlan {
+                plugin: stage.plugin.clone(),
+                stage: Arc::clone(&stages.known[key].stage),
+                metrics: self.metrics.plugin(&stage.plugin),
+            });
+            let routes = rule.routes.iter().map(|(name, route)| RoutePlan {
+                name: name.clone(),
+                subject: route.subject.clone(),
+                confirm: route.confirm,
+            });
+            let routes: Vec<_> = routes.collect();
+            plans.push(RulePlan {
+                name: rule.name.clone(),
+                source: rule.source.clone(),
+                subject: rule.subject.clone(),
+                stages: stages.collect(),
+                default_route: routes.iter().position(|route| route.name.as_str() == "default"),
+                routes,
+                on_failure: rule.on_failure.clone(),
+                metrics: self.metrics.rule(&rule.name),
+            });
+        }
+        let plugins: Vec<_> = plugins.iter().map(|(name, plugin)| (name.clone(), *plugin.digest())).collect();
+        Plan {
+            revision: revision(rules, &plugins, stages),
+            sources: self.sources(rules, &plans),
+            rules: plans,
+            plugins,
+            json: rules.config.runtime.json_limits(),
+        }
+    }
+
+    fn sources(&self, rules: &Rules, plans: &[RulePlan]) -> BTreeMap<crate::names::SourceName, SourcePlan> {
+        let plan = |(name, source): (&crate::names::SourceName, &crate::rules::Source)| {
+            let taking = plans.iter().zip(0u32..).filter(|(rule, _)| rule.source == *name);
+            let filter = match &source.kind {
+                SourceKind::JetStream { filter_subjects, .. } => filter_subjects.clone(),
+                SourceKind::Core { subject, .. } => vec![subject.clone()],
+            };
+            let index = SubjectIndex::new(taking.map(|(rule, position)| (&rule.subject, position)));
+            (name.clone(), SourcePlan { index, filter, metrics: self.metrics.source(name) })
+        };
+        rules.config.sources.iter().map(plan).collect()
+    }
+}
+
+/// The stages of a plan: which each rule has, and what they are.
+#[derive(Default)]
+struct Stages {
+    of_rules: Vec<Vec<StageKey>>,
+    known: HashMap<StageKey, Known>,
+}
+
+/// The digest of everything that decides what becomes of a message, secrets included: a changed key is another
+/// revision.
+fn revision(rules: &Rules, plugins: &[(PluginName, [u8; 32])], stages: &Stages) -> Revision {
+    let mut hasher = Sha256::new();
+    hasher.update(rules.digest);
+    for (name, digest) in plugins {
+        hasher.update(name.as_str());
+        hasher.update(digest);
+    }
+    for key in stages.of_rules.iter().flatten() {
+        hasher.update(stages.known[key].stage.digest());
+    }
+    Revision::from_digest(&hasher.finalize().into())
+}
+
+/// Maps in parallel, on as many threads as there are cores; results are in the order of the items.
+fn parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(items.len());
+    if threads <= 1 {
+        return items.iter().map(work).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let mut done: Vec<(usize, R)> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut mine = Vec::new();
+                    while let Some((position, item)) = {
+                        let position = next.fetch_add(1, Ordering::Relaxed);
+                        items.get(position).map(|item| (position, item))
+                    } {
+                        mine.push((position, work(item)));
+                    }
+                    mine
+                })
+            })
+            .collect();
+        workers
+            .into_iter()
+            .flat_map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    });
+    done.sort_by_key(|(position, _)| *position);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parallel_work_keeps_the_order_of_its_items() {
+        let items: Vec<u32> = (0..1000).collect();
+        assert_eq!(parallel(&items, |item| item * 2), items.iter().map(|item| item * 2).collect::<Vec<_>>());
+        assert!(parallel(&[] as &[u32], |item| *item).is_empty());
+    }
+}

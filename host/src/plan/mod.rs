@@ -1,0 +1,106 @@
+//! One immutable compiled set of rules and plugins. This is the one place where rules and plugins meet: names become
+//! handles here, so that the hot path looks nothing up by name.
+
+mod compile;
+mod index;
+mod live;
+mod standard;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::message::SubjectPattern;
+use crate::names::{PluginName, Revision, RouteName, RuleName, SourceName};
+use crate::plugins::ConfiguredStage;
+use crate::rules::{Confirm, OnFailure, Template};
+use crate::telemetry::{PluginMetrics, RuleMetrics, SourceMetrics};
+
+pub use compile::Compiler;
+pub use index::SubjectIndex;
+pub use live::{Live, Pinned};
+pub use standard::{STANDARD_PLUGINS, standard_plugin};
+
+/// A revision, ready to run.
+#[derive(Debug)]
+pub struct Plan {
+    /// Which revision this is.
+    pub revision: Revision,
+    /// What is done with the messages of each source.
+    pub sources: BTreeMap<SourceName, SourcePlan>,
+    /// The rules, in the order of their files.
+    pub rules: Vec<RulePlan>,
+    /// Every plugin that a rule uses, with its component's SHA-256.
+    pub plugins: Vec<(PluginName, [u8; 32])>,
+    /// Bounds of JSON selection in templates.
+    pub json: trackside_json::Limits,
+}
+
+/// What is done with the messages of a source.
+#[derive(Debug)]
+pub struct SourcePlan {
+    /// Its rules, by the subjects they take: positions in [`Plan::rules`].
+    pub index: SubjectIndex,
+    /// What the source itself is limited to; empty means any subject.
+    pub filter: Vec<SubjectPattern>,
+    /// Its counters.
+    pub metrics: Arc<SourceMetrics>,
+}
+
+/// A rule, ready to run.
+#[derive(Debug)]
+pub struct RulePlan {
+    /// Its name.
+    pub name: RuleName,
+    /// The source it belongs to.
+    pub source: SourceName,
+    /// Which subjects it takes.
+    pub subject: SubjectPattern,
+    /// Its stages, in order.
+    pub stages: Vec<StagePlan>,
+    /// Its routes, in the order of their names.
+    pub routes: Vec<RoutePlan>,
+    /// Position of the route `default`.
+    pub default_route: Option<usize>,
+    /// What happens to messages that fail.
+    pub on_failure: OnFailure,
+    /// Its counters.
+    pub metrics: Arc<RuleMetrics>,
+}
+
+/// A stage of a rule, ready to run.
+#[derive(Debug)]
+pub struct StagePlan {
+    /// The plugin's name.
+    pub plugin: PluginName,
+    /// The plugin with its settings.
+    pub stage: Arc<ConfiguredStage>,
+    /// The plugin's counters.
+    pub metrics: Arc<PluginMetrics>,
+}
+
+/// A route of a rule, ready to run.
+#[derive(Debug)]
+pub struct RoutePlan {
+    /// Its name.
+    pub name: RouteName,
+    /// What it publishes to.
+    pub subject: Template,
+    /// How an output counts as safe.
+    pub confirm: Confirm,
+}
+
+impl RulePlan {
+    /// The position of the route with this name.
+    #[must_use]
+    pub fn route(&self, name: &str) -> Option<usize> {
+        self.routes.iter().position(|route| route.name.as_str() == name)
+    }
+}
+
+impl SourcePlan {
+    /// Whether a message with this subject could come from the source.
+    #[must_use]
+    pub fn could_deliver(&self, subject: &str) -> bool {
+        self.filter.is_empty() || self.filter.iter().any(|pattern| pattern.matches(subject))
+    }
+}

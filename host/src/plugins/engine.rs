@@ -1,0 +1,224 @@
+//! Compiling and linking plugins, and the settings of wasmtime that the rest relies on.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use trackside_json::Limits;
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::error::Context as _;
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+use super::bindings::exports::trackside::plugin::stage::{Failure, Verdict};
+use super::bindings::{self, PluginPre};
+use super::cache::Cache;
+use super::error::{EngineError, LoadError};
+use super::guest::Guest;
+use super::inspect::{self, Inspection};
+use super::log::PluginLog;
+use super::plugin::{Plugin, PluginSource};
+use super::text::{self, size};
+use super::ticker::Ticker;
+use super::wasi;
+
+/// Most linear memory that an instance can be allowed. Address space, not memory, is set aside for it.
+pub const MAX_MEMORY_BYTES: usize = 1 << 30;
+
+/// Most table elements that an instance can be allowed. SpiderMonkey's component has some twenty thousand.
+pub const MAX_TABLE_ELEMENTS: usize = 128 << 10;
+
+/// Stack for guest code. Threads that call plugins need this and about as much again for the host.
+const WASM_STACK_BYTES: usize = 1 << 20;
+
+/// Tables that there can be for each instance on average; runtimes have two or three.
+const TABLES_AN_INSTANCE: u32 = 4;
+
+/// Core instances that there can be for each instance on average; Python has some thirty, Rust three.
+const CORE_INSTANCES_AN_INSTANCE: u32 = 32;
+
+/// wasmtime's bookkeeping for one instance; Python needs about half a megabyte. Taken from the heap as needed.
+const MAX_INSTANCE_BYTES: usize = 8 << 20;
+
+/// Memory that a slot keeps between instances, so that the next one does not wait for the kernel.
+const KEEP_RESIDENT_BYTES: usize = 512 << 10;
+const KEEP_TABLE_RESIDENT_BYTES: usize = 32 << 10;
+
+/// Slots that are kept warm for a plugin that may come back; with the above, 8 MiB at most.
+const WARM_SLOTS: u32 = 16;
+
+/// Instances that are not handed out to threads: for configuring stages while all threads are busy.
+const SPARE_INSTANCES: u32 = 16;
+
+/// How the engine is set up.
+#[derive(Debug, Clone)]
+pub struct EngineSettings {
+    /// The folder for compiled components; `None` keeps none.
+    pub cache: Option<PathBuf>,
+    /// How many instances there can be at a time, over all threads; at least 32.
+    pub max_instances: u32,
+    /// Bounds of what host calls do with a payload's JSON; their deadline is set for each call.
+    pub json: Limits,
+}
+
+impl Default for EngineSettings {
+    /// No cache, 1000 instances, the JSON bounds' own defaults.
+    fn default() -> Self {
+        Self { cache: None, max_instances: 1000, json: Limits::default() }
+    }
+}
+
+/// Compiles plugins. Cheap to clone; calls of plugins keep what they need of it alive.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    wasmtime: wasmtime::Engine,
+    ticker: Arc<Ticker>,
+    cache: Option<Cache>,
+    /// For plugins that import the contract alone.
+    bare: Linker<Guest>,
+    /// For those whose language runtime imports WASI too.
+    virtual_wasi: Linker<Guest>,
+    json: Limits,
+    max_instances: u32,
+}
+
+impl Engine {
+    /// Sets wasmtime up and starts the thread that keeps deadlines.
+    ///
+    /// # Errors
+    /// When the machine does not give the address space or the thread.
+    pub fn new(settings: EngineSettings) -> Result<Self, EngineError> {
+        let max_instances = settings.max_instances.max(2 * SPARE_INSTANCES);
+        let refused = |error: wasmtime::Error| EngineError::Wasmtime(format!("{error:#}"));
+        let wasmtime = wasmtime::Engine::new(&config(max_instances)).map_err(refused)?;
+        let mut bare = Linker::new(&wasmtime);
+        bindings::Plugin::add_to_linker::<_, HasSelf<Guest>>(&mut bare, |guest| guest).map_err(refused)?;
+        let mut virtual_wasi = bare.clone();
+        wasi::add_to_linker(&mut virtual_wasi).map_err(refused)?;
+        let ticker = Arc::new(Ticker::start(wasmtime.clone()).map_err(EngineError::Ticker)?);
+        let cache = settings.cache.and_then(|folder| Cache::open(&folder, &wasmtime));
+        Ok(Self(Arc::new(Inner { wasmtime, ticker, cache, bare, virtual_wasi, json: settings.json, max_instances })))
+    }
+
+    /// Checks and compiles a plugin: seconds of work for a language runtime that is not in the cache.
+    ///
+    /// # Errors
+    /// When it is not a plugin that this host can run as its settings say.
+    pub fn load(&self, source: PluginSource) -> Result<Arc<Plugin>, LoadError> {
+        let PluginSource { name, bytes, settings } = source;
+        let inspection = Inspection::of(&bytes)?;
+        if let Some(pinned) = settings.sha256.filter(|pin| *pin != inspection.sha256) {
+            return Err(LoadError::Pin { pinned: hex::encode(pinned), found: hex::encode(inspection.sha256) });
+        }
+        let contract = inspection.contract()?.to_owned();
+        check_limits(&settings.limits)?;
+        let component = self.component(&bytes, &inspection.sha256)?;
+        let wasi = inspection.imports_wasi();
+        let linker = if wasi { &self.0.virtual_wasi } else { &self.0.bare };
+        let link = |error: wasmtime::Error| LoadError::Link { reason: text::line(&format!("{error:#}"), 1024) };
+        check_types(&component, &inspection.exports).map_err(link)?;
+        let component = linker.instantiate_pre(&component).and_then(PluginPre::new).map_err(link)?;
+        Ok(Arc::new(Plugin {
+            log: PluginLog::new(name.clone(), settings.limits.log_lines_per_second),
+            name,
+            digest: inspection.sha256,
+            contract,
+            wasi,
+            settings,
+            json: self.0.json.clone(),
+            component,
+            _ticker: Arc::clone(&self.0.ticker),
+        }))
+    }
+
+    /// How many instances each of so many threads can have at a time without one going short.
+    #[must_use]
+    pub fn instances_per_thread(&self, threads: usize) -> usize {
+        (self.0.max_instances - SPARE_INSTANCES) as usize / threads.max(1)
+    }
+
+    fn component(&self, bytes: &[u8], digest: &[u8; 32]) -> Result<Component, LoadError> {
+        if let Some(cached) = self.0.cache.as_ref().and_then(|cache| cache.get(&self.0.wasmtime, digest)) {
+            return Ok(cached);
+        }
+        let compile = |error: wasmtime::Error| LoadError::Compile { reason: text::line(&format!("{error:#}"), 1024) };
+        let component = Component::from_binary(&self.0.wasmtime, bytes).map_err(compile)?;
+        if let Some(cache) = &self.0.cache {
+            cache.put(&component, digest);
+        }
+        Ok(component)
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("max_instances", &self.0.max_instances).finish_non_exhaustive()
+    }
+}
+
+/// Checks that the stage's functions have the contract's types, which `PluginPre` leaves to the first instance.
+fn check_types(component: &Component, exports: &[String]) -> wasmtime::Result<()> {
+    let engine = component.engine();
+    let component = component.component_type();
+    let stage =
+        exports.iter().filter(|name| inspect::is_stage(name)).find_map(|name| component.get_export(engine, name));
+    let Some(ComponentItem::ComponentInstance(stage)) = stage.map(|export| export.ty) else {
+        wasmtime::bail!("its export `stage` is not an interface");
+    };
+    let function = |name: &str| match stage.get_export(engine, name).map(|export| export.ty) {
+        Some(ComponentItem::ComponentFunc(function)) => Ok(function),
+        _ => Err(wasmtime::format_err!("its `stage` has no function `{name}`")),
+    };
+    let types = component.instance_type();
+    let wrong = |name: &str| format!("the function `{name}` of its `stage` has another type");
+    function("configure")?.typecheck::<(&str,), (Result<(), String>,)>(&types).context(wrong("configure"))?;
+    function("handle")?.typecheck::<(), (Result<Verdict, Failure>,)>(&types).context(wrong("handle"))
+}
+
+fn check_limits(limits: &crate::rules::PluginLimits) -> Result<(), LoadError> {
+    if limits.memory_bytes > MAX_MEMORY_BYTES {
+        let (asked, max) = (size(limits.memory_bytes), size(MAX_MEMORY_BYTES));
+        return Err(LoadError::Setting { setting: "memory", asked, max });
+    }
+    if limits.table_elements > MAX_TABLE_ELEMENTS {
+        let (asked, max) = (limits.table_elements.to_string(), MAX_TABLE_ELEMENTS.to_string());
+        return Err(LoadError::Setting { setting: "table-elements", asked, max });
+    }
+    Ok(())
+}
+
+fn config(max_instances: u32) -> Config {
+    let mut config = Config::new();
+    config.epoch_interruption(true);
+    config.max_wasm_stack(WASM_STACK_BYTES);
+    config.memory_init_cow(true);
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(max_instances)));
+    // The same bytes on any machine: NaNs and relaxed SIMD are what processors disagree on.
+    config.cranelift_nan_canonicalization(true);
+    config.relaxed_simd_deterministic(true);
+    // Threads are not deterministic, and 64-bit memories do not fit the slots' guard regions.
+    config.shared_memory(false);
+    config.wasm_memory64(false);
+    config
+}
+
+fn pool(max_instances: u32) -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(max_instances)
+        .total_core_instances(max_instances.saturating_mul(CORE_INSTANCES_AN_INSTANCE))
+        .total_memories(max_instances)
+        .total_tables(max_instances.saturating_mul(TABLES_AN_INSTANCE))
+        // Plugins are called on the thread that calls; no stack of the pool is ever used.
+        .total_stacks(0)
+        .max_component_instance_size(MAX_INSTANCE_BYTES)
+        .max_memory_size(MAX_MEMORY_BYTES)
+        .table_elements(MAX_TABLE_ELEMENTS)
+        .max_tables_per_module(16)
+        .max_memories_per_module(4)
+        .max_unused_warm_slots(WARM_SLOTS)
+        .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
+        .table_keep_resident(KEEP_TABLE_RESIDENT_BYTES)
+        .pagemap_scan(Enabled::Auto);
+    pool
+}

@@ -1,0 +1,112 @@
+//! Why a file cannot be loaded as a plugin, and why there can be no engine.
+
+use super::inspect::CONTRACT_VERSION;
+use super::text::size;
+
+/// Why a file cannot be loaded as a plugin. The texts speak of the plugin as "it" where they name nothing else: the
+/// caller says which plugin it is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// Not WebAssembly at all.
+    #[error("this is not a WebAssembly file: a plugin is a component, which begins with the bytes `\\0asm`")]
+    NotWasm,
+    /// WebAssembly in text form.
+    #[error("this is WebAssembly in text form: `wasm-tools parse FILE.wat -o FILE.wasm` makes a binary of it")]
+    Text,
+    /// Machine code that wasmtime compiled earlier.
+    #[error("this was compiled by wasmtime already, which cannot be checked: give the component it was made from")]
+    Precompiled,
+    /// A core module.
+    #[error(
+        "this is a core module, not a component: `wasm-tools component new MODULE.wasm -o PLUGIN.wasm` makes one of a \
+         module that was built against the contract"
+    )]
+    CoreModule,
+    /// A component that is not a plugin.
+    #[error(
+        "this component is not a plugin: it exports {exports}, and a plugin exports \
+         `trackside:plugin/stage@{CONTRACT_VERSION}`"
+    )]
+    ForeignComponent {
+        /// What it exports.
+        exports: String,
+    },
+    /// Another version of the contract.
+    #[error(
+        "it was built against version {found} of the contract, and this host takes 0.1: rebuild it with the SDK of \
+         version {CONTRACT_VERSION}"
+    )]
+    Contract {
+        /// Which version.
+        found: String,
+    },
+    /// It imports what the host does not have.
+    #[error(
+        "it imports {names}, which plugins are not given: a plugin may import `message`, `setup` and `log` of \
+         `trackside:plugin@{CONTRACT_VERSION}`, and of WASI 0.2 `cli`, `clocks`, `filesystem`, `io`, `random` and \
+         `sockets`"
+    )]
+    Import {
+        /// What it imports.
+        names: String,
+    },
+    /// The pin does not fit.
+    #[error(
+        "its SHA-256 is {found}, but `sha256` says {pinned}: either the file was replaced or the pin is out of date"
+    )]
+    Pin {
+        /// The pin, in hexadecimal.
+        pinned: String,
+        /// What the file has, in hexadecimal.
+        found: String,
+    },
+    /// Too large a file.
+    #[error("it has {} MiB; at most {} are taken", .bytes.div_ceil(1 << 20), size(*.max_bytes))]
+    Large {
+        /// Its size.
+        bytes: usize,
+        /// The bound.
+        max_bytes: usize,
+    },
+    /// A setting asks for more than the host has set aside for any instance.
+    #[error("`{setting}` asks for {asked}, but an instance can have at most {max}")]
+    Setting {
+        /// Its key in the plugin's table.
+        setting: &'static str,
+        /// What it says.
+        asked: String,
+        /// What is possible.
+        max: String,
+    },
+    /// A damaged file.
+    #[error("it is damaged: {reason}")]
+    Damaged {
+        /// What is wrong, and at which byte.
+        reason: String,
+    },
+    /// WebAssembly that is not valid, or uses what is not enabled.
+    #[error("it does not compile: {reason}")]
+    Compile {
+        /// The compiler's words.
+        reason: String,
+    },
+    /// Its imports or exports have other types than the contract says.
+    #[error("it does not fit version {CONTRACT_VERSION} of the contract: {reason}")]
+    Link {
+        /// What does not fit.
+        reason: String,
+    },
+}
+
+/// Why there can be no engine.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// wasmtime refused its settings; on a machine that limits address space it may say so.
+    #[error("the WebAssembly engine cannot start: {0}")]
+    Wasmtime(String),
+    /// There is no thread for deadlines.
+    #[error("the thread that ends calls at their deadline cannot start: {0}")]
+    Ticker(#[source] std::io::Error),
+}

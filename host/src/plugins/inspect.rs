@@ -1,0 +1,230 @@
+//! What a file says about itself, without compiling it: a glance at the sections of a component.
+
+use sha2::{Digest, Sha256};
+use wasmparser::{Encoding, Parser, Payload};
+
+use super::error::LoadError;
+
+/// Largest component that is looked at.
+pub(super) const MAX_COMPONENT_BYTES: usize = 64 << 20;
+
+/// What this host implements of the contract; any 0.1 is accepted.
+pub const CONTRACT_VERSION: &str = "0.1.0";
+
+/// Nesting of components and modules that is followed.
+const MAX_NESTING: usize = 64;
+
+const PACKAGE: &str = "trackside:plugin/";
+const STAGE: &str = "trackside:plugin/stage";
+
+/// What the host can be asked for beside the contract's own interfaces: the parts of WASI 0.2 that are virtual here.
+const WASI: [&str; 6] = ["cli", "clocks", "filesystem", "io", "random", "sockets"];
+
+/// What a WebAssembly file is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspection {
+    /// What kind of file it is.
+    pub kind: Kind,
+    /// Names of what it imports, in order.
+    pub imports: Vec<String>,
+    /// Names of what it exports, in order.
+    pub exports: Vec<String>,
+    /// Its size in bytes.
+    pub bytes: usize,
+    /// Its SHA-256.
+    pub sha256: [u8; 32],
+}
+
+/// The kinds of WebAssembly files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// A component that exports the stage of this version of the contract.
+    Plugin {
+        /// The version, such as `0.1.0`.
+        contract: String,
+    },
+    /// A component of another world.
+    ForeignComponent,
+    /// A core module.
+    CoreModule,
+}
+
+impl Inspection {
+    /// Looks at a file.
+    ///
+    /// # Errors
+    /// When it is not WebAssembly in binary form, is damaged, or larger than 64 MiB.
+    pub fn of(bytes: &[u8]) -> Result<Self, LoadError> {
+        if bytes.len() > MAX_COMPONENT_BYTES {
+            return Err(LoadError::Large { bytes: bytes.len(), max_bytes: MAX_COMPONENT_BYTES });
+        }
+        refuse_what_is_not_binary(bytes)?;
+        let mut found = Names::default();
+        let component = found.read(bytes).map_err(|error| LoadError::Damaged { reason: error.to_string() })?;
+        let contract = found.exports.iter().find_map(|name| stage_version(name));
+        let kind = match (component, contract) {
+            (false, _) => Kind::CoreModule,
+            (true, Some(version)) => Kind::Plugin { contract: version.to_owned() },
+            (true, None) => Kind::ForeignComponent,
+        };
+        Ok(Self {
+            kind,
+            imports: found.imports,
+            exports: found.exports,
+            bytes: bytes.len(),
+            sha256: Sha256::digest(bytes).into(),
+        })
+    }
+
+    /// The contract's version, if this is a plugin that the host can run as far as names tell.
+    ///
+    /// # Errors
+    /// When it is none: why, and what to do.
+    pub fn contract(&self) -> Result<&str, LoadError> {
+        let contract = match &self.kind {
+            Kind::Plugin { contract } => contract,
+            Kind::CoreModule => return Err(LoadError::CoreModule),
+            Kind::ForeignComponent => return Err(LoadError::ForeignComponent { exports: list(&self.exports) }),
+        };
+        if !is_accepted(contract) {
+            return Err(LoadError::Contract { found: contract.clone() });
+        }
+        let unknown: Vec<_> = self.imports.iter().filter(|name| !is_offered(name)).cloned().collect();
+        if !unknown.is_empty() {
+            return Err(LoadError::Import { names: list(&unknown) });
+        }
+        Ok(contract)
+    }
+
+    /// Whether it imports WASI.
+    #[must_use]
+    pub fn imports_wasi(&self) -> bool {
+        self.imports.iter().any(|name| name.starts_with("wasi:"))
+    }
+}
+
+/// The names at the top of a file.
+#[derive(Default)]
+struct Names {
+    imports: Vec<String>,
+    exports: Vec<String>,
+}
+
+impl Names {
+    /// Reads them, and says whether the file is a component.
+    fn read(&mut self, bytes: &[u8]) -> wasmparser::Result<bool> {
+        let mut component = false;
+        let mut depth = 0_usize;
+        for payload in Parser::new(0).parse_all(bytes) {
+            match payload? {
+                Payload::Version { encoding, .. } if depth == 0 => component = encoding == Encoding::Component,
+                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => {
+                    depth += 1;
+                    if depth > MAX_NESTING {
+                        break;
+                    }
+                }
+                Payload::End(_) => depth = depth.saturating_sub(1),
+                Payload::ComponentImportSection(section) if depth == 0 => {
+                    for import in section {
+                        self.imports.push(import?.name.name.to_owned());
+                    }
+                }
+                Payload::ComponentExportSection(section) if depth == 0 => {
+                    for export in section {
+                        self.exports.push(export?.name.name.to_owned());
+                    }
+                }
+                Payload::ImportSection(section) if depth == 0 => {
+                    for import in section.into_imports() {
+                        let import = import?;
+                        self.imports.push(format!("{} {}", import.module, import.name));
+                    }
+                }
+                Payload::ExportSection(section) if depth == 0 => {
+                    for export in section {
+                        self.exports.push(export?.name.to_owned());
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(component)
+    }
+}
+
+fn refuse_what_is_not_binary(bytes: &[u8]) -> Result<(), LoadError> {
+    if bytes.starts_with(b"\0asm") {
+        return Ok(());
+    }
+    if wasmtime::Engine::detect_precompiled(bytes).is_some() {
+        return Err(LoadError::Precompiled);
+    }
+    let text = bytes.trim_ascii_start();
+    if text.starts_with(b"(component") || text.starts_with(b"(module") || text.starts_with(b";;") {
+        return Err(LoadError::Text);
+    }
+    Err(LoadError::NotWasm)
+}
+
+/// Whether an export is the stage of some version of the contract.
+pub(super) fn is_stage(export: &str) -> bool {
+    stage_version(export).is_some()
+}
+
+fn stage_version(export: &str) -> Option<&str> {
+    export.strip_prefix(STAGE)?.strip_prefix('@')
+}
+
+fn is_accepted(version: &str) -> bool {
+    version.strip_prefix("0.1.").is_some_and(|patch| !patch.is_empty() && patch.bytes().all(|b| b.is_ascii_digit()))
+}
+
+fn is_offered(name: &str) -> bool {
+    let Some((interface, version)) = name.split_once('@') else { return false };
+    if let Some(ours) = interface.strip_prefix(PACKAGE) {
+        return matches!(ours, "message" | "setup" | "log") && is_accepted(version);
+    }
+    let wasi = interface.strip_prefix("wasi:").and_then(|rest| rest.split_once('/'));
+    wasi.is_some_and(|(package, _)| WASI.contains(&package)) && version.starts_with("0.2.")
+}
+
+fn list(names: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let quoted = |name: &String| format!("`{}`", super::text::line(name, 120));
+    let mut list = names.iter().take(SHOWN).map(quoted).collect::<Vec<_>>().join(", ");
+    if names.len() > SHOWN {
+        list += &format!(" and {} more", names.len() - SHOWN);
+    }
+    if list.is_empty() { "nothing".to_owned() } else { list }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_patch_of_the_contract_is_accepted_and_nothing_else() {
+        for (version, want) in
+            [("0.1.0", true), ("0.1.17", true), ("0.2.0", false), ("0.1.0-rc.1", false), ("0.1.", false)]
+        {
+            assert_eq!(is_accepted(version), want, "{version}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_implemented_may_be_imported() {
+        for (name, want) in [
+            ("trackside:plugin/message@0.1.0", true),
+            ("trackside:plugin/log@0.1.9", true),
+            ("trackside:plugin/log@0.2.0", false),
+            ("trackside:plugin/network@0.1.0", false),
+            ("wasi:clocks/wall-clock@0.2.6", true),
+            ("wasi:clocks/wall-clock@0.3.0", false),
+            ("wasi:http/types@0.2.0", false),
+            ("run", false),
+        ] {
+            assert_eq!(is_offered(name), want, "{name}");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! A plugin's log: a line a time, so many a second, through `tracing`.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tracing::Level;
+
+use crate::names::PluginName;
+
+use super::text::Secrets;
+
+/// Longest line; the rest is cut.
+const MAX_LINE_BYTES: usize = 8 << 10;
+
+/// How often it is said that lines were dropped.
+const NOTICE_EVERY: Duration = Duration::from_secs(1);
+
+/// Where the lines of all instances of a plugin go.
+#[derive(Debug)]
+pub(super) struct PluginLog {
+    plugin: PluginName,
+    bucket: Mutex<Bucket>,
+}
+
+/// A token bucket: it holds one second's lines and fills evenly.
+#[derive(Debug)]
+struct Bucket {
+    lines_per_second: u32,
+    tokens: f64,
+    filled: Instant,
+    dropped: u64,
+    dropped_unsaid: u64,
+    noticed: Option<Instant>,
+}
+
+/// What becomes of a line.
+#[derive(Debug, PartialEq, Eq)]
+struct Admission {
+    admitted: bool,
+    /// How many lines were dropped, if it is time to say so.
+    notice: Option<u64>,
+}
+
+impl PluginLog {
+    pub(super) fn new(plugin: PluginName, lines_per_second: u32) -> Self {
+        Self { plugin, bucket: Mutex::new(Bucket::new(lines_per_second, Instant::now())) }
+    }
+
+    /// Logs a line, or counts it as dropped.
+    pub(super) fn line(&self, level: Level, text: &str, secrets: &Secrets) {
+        if !enabled(level) {
+            return;
+        }
+        let admission = self.bucket().admit(Instant::now());
+        let plugin = self.plugin.as_str();
+        if let Some(lines) = admission.notice {
+            tracing::warn!(target: "plugin", plugin, lines, "log lines dropped: more than the plugin may write a second");
+        }
+        if admission.admitted {
+            let text = secrets.clean(text, MAX_LINE_BYTES);
+            match level {
+                Level::TRACE => tracing::trace!(target: "plugin", plugin, "{text}"),
+                Level::DEBUG => tracing::debug!(target: "plugin", plugin, "{text}"),
+                Level::INFO => tracing::info!(target: "plugin", plugin, "{text}"),
+                Level::WARN => tracing::warn!(target: "plugin", plugin, "{text}"),
+                Level::ERROR => tracing::error!(target: "plugin", plugin, "{text}"),
+            }
+        }
+    }
+
+    /// Lines dropped since the plugin was loaded.
+    pub(super) fn dropped(&self) -> u64 {
+        self.bucket().dropped
+    }
+
+    fn bucket(&self) -> std::sync::MutexGuard<'_, Bucket> {
+        self.bucket.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Bucket {
+    fn new(lines_per_second: u32, now: Instant) -> Self {
+        let tokens = f64::from(lines_per_second);
+        Self { lines_per_second, tokens, filled: now, dropped: 0, dropped_unsaid: 0, noticed: None }
+    }
+
+    fn admit(&mut self, now: Instant) -> Admission {
+        let capacity = f64::from(self.lines_per_second);
+        let earned = now.saturating_duration_since(self.filled).as_secs_f64() * capacity;
+        self.tokens = (self.tokens + earned).min(capacity);
+        self.filled = now;
+        let admitted = self.tokens >= 1.0;
+        if admitted {
+            self.tokens -= 1.0;
+        } else {
+            self.dropped += 1;
+            self.dropped_unsaid += 1;
+        }
+        let due = self.noticed.is_none_or(|at| now.saturating_duration_since(at) >= NOTICE_EVERY);
+        let notice = (due && self.dropped_unsaid > 0).then(|| std::mem::take(&mut self.dropped_unsaid));
+        if notice.is_some() {
+            self.noticed = Some(now);
+        }
+        Admission { admitted, notice }
+    }
+}
+
+fn enabled(level: Level) -> bool {
+    match level {
+        Level::TRACE => tracing::enabled!(target: "plugin", Level::TRACE),
+        Level::DEBUG => tracing::enabled!(target: "plugin", Level::DEBUG),
+        Level::INFO => tracing::enabled!(target: "plugin", Level::INFO),
+        Level::WARN => tracing::enabled!(target: "plugin", Level::WARN),
+        Level::ERROR => tracing::enabled!(target: "plugin", Level::ERROR),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_past_the_rate_are_dropped_counted_and_said_once_a_second() {
+        let begin = Instant::now();
+        let mut bucket = Bucket::new(2, begin);
+        let mut at = |millis| bucket.admit(begin + Duration::from_millis(millis));
+        assert_eq!(at(0), Admission { admitted: true, notice: None });
+        assert_eq!(at(1), Admission { admitted: true, notice: None });
+        assert_eq!(at(2), Admission { admitted: false, notice: Some(1) });
+        assert_eq!(at(3), Admission { admitted: false, notice: None });
+        assert_eq!(at(600), Admission { admitted: true, notice: None }, "half a second earns one line");
+        assert_eq!(at(601), Admission { admitted: false, notice: None });
+        assert_eq!(at(1003), Admission { admitted: true, notice: Some(2) });
+        assert_eq!(bucket.dropped, 3);
+    }
+}

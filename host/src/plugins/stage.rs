@@ -1,0 +1,145 @@
+//! A plugin with the settings of one stage.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sha2::{Digest, Sha256};
+
+use super::files::{FileSnapshot, Files, Recorder};
+use super::instance::Instance;
+use super::plugin::Plugin;
+use super::text::Secrets;
+use super::verdict::Fault;
+
+/// A plugin with the settings of one stage, proven to accept them.
+pub struct ConfiguredStage {
+    id: u64,
+    settings: Arc<Settings>,
+    files: Arc<FileSnapshot>,
+    digest: [u8; 32],
+}
+
+/// What every instance of a stage is given.
+pub(super) struct Settings {
+    pub(super) plugin: Arc<Plugin>,
+    /// The stage's `with` table as JSON, with secrets in it.
+    pub(super) config: String,
+    pub(super) routes: Vec<String>,
+    pub(super) secrets: Secrets,
+    /// What random numbers are derived from, beside the message.
+    pub(super) seed: [u8; 32],
+}
+
+/// Why a stage cannot be configured.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigureError {
+    /// The plugin does not accept the settings.
+    #[error("{reason}")]
+    Refused {
+        /// Its own words, on one line, without secrets.
+        reason: String,
+    },
+    /// The plugin broke over them.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+impl Plugin {
+    /// Makes a stage of the plugin and proves with one instance that it accepts the settings.
+    ///
+    /// `config` is the `with` table as JSON with references to secrets resolved, `secrets` are the values that these
+    /// had, which no log or error is to show. `routes` are the names that the rule declares. Files are read below
+    /// `directory`.
+    ///
+    /// As costly as the plugin's `configure`: not for an async task, where plugins that import WASI would panic, but
+    /// for a thread of its own, such as those of `spawn_blocking`.
+    ///
+    /// # Errors
+    /// When the plugin refuses the settings, or breaks.
+    pub fn configure(
+        self: &Arc<Self>,
+        config: String,
+        routes: Vec<String>,
+        directory: &Path,
+        secrets: Vec<String>,
+    ) -> Result<Arc<ConfiguredStage>, ConfigureError> {
+        let seed = seed(self, &config, &routes);
+        let plugin = Arc::clone(self);
+        let settings = Arc::new(Settings { plugin, config, routes, secrets: Secrets::new(secrets), seed });
+        let files = Files::Disk(Recorder::new(directory, &self.settings().files));
+        let files = Instance::new(&settings, files)?.into_files();
+        let digest = digest(&seed, &files);
+        Ok(Arc::new(ConfiguredStage { id: next_id(), settings, files, digest }))
+    }
+}
+
+impl ConfiguredStage {
+    /// Tells stages of this process apart.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The plugin.
+    #[must_use]
+    pub fn plugin(&self) -> &Arc<Plugin> {
+        &self.settings.plugin
+    }
+
+    /// The files that were read to configure it.
+    #[must_use]
+    pub fn files(&self) -> &FileSnapshot {
+        &self.files
+    }
+
+    /// SHA-256 of everything that decides what the stage does: the component, the settings, the routes, the files.
+    #[must_use]
+    pub fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+
+    /// Another instance.
+    pub(super) fn instantiate(&self) -> Result<Instance, Fault> {
+        let files = Files::Snapshot(Arc::clone(&self.files));
+        Instance::new(&self.settings, files).map_err(|error| match error {
+            ConfigureError::Refused { reason } => Fault::Configure { reason },
+            ConfigureError::Fault(fault) => fault,
+        })
+    }
+}
+
+impl std::fmt::Debug for ConfiguredStage {
+    /// Without the settings, which may be secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ConfiguredStage")
+            .field("id", &self.id)
+            .field("plugin", self.plugin().name())
+            .finish_non_exhaustive()
+    }
+}
+
+fn next_id() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Lengths go in with the texts, so that no two lists of texts give the same bytes.
+fn seed(plugin: &Plugin, config: &str, routes: &[String]) -> [u8; 32] {
+    let mut hash = Sha256::new_with_prefix(plugin.digest());
+    for text in std::iter::once(config).chain(routes.iter().map(String::as_str)) {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text);
+    }
+    hash.finalize().into()
+}
+
+fn digest(seed: &[u8; 32], files: &FileSnapshot) -> [u8; 32] {
+    let mut hash = Sha256::new_with_prefix(seed);
+    for (path, digest) in files.iter() {
+        hash.update((path.len() as u64).to_le_bytes());
+        hash.update(path);
+        hash.update(digest.unwrap_or(&[0; 32]));
+    }
+    hash.finalize().into()
+}

@@ -1,0 +1,112 @@
+//! Texts that come from a plugin, made fit for logs and errors: no secrets, no control characters, no great length.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+/// Shorter secrets are not looked for: they would turn up everywhere by chance.
+const MIN_SECRET_BYTES: usize = 4;
+
+/// What is put in a secret's place.
+const HIDDEN: &str = "***";
+
+/// Values that no text may show.
+#[derive(Default)]
+pub(super) struct Secrets(Box<[String]>);
+
+impl Secrets {
+    /// Takes the values. Each is also looked for as JSON spells it, which is how it reached the plugin.
+    pub(super) fn new(values: Vec<String>) -> Self {
+        let mut all: Vec<String> = Vec::with_capacity(values.len());
+        for value in values.into_iter().filter(|value| value.len() >= MIN_SECRET_BYTES) {
+            let quoted = serde_json::Value::from(value.as_str()).to_string();
+            let spelt = &quoted[1..quoted.len() - 1];
+            if spelt != value {
+                all.push(spelt.to_owned());
+            }
+            all.push(value);
+        }
+        // Longest first: of a secret within a secret, the outer one has to go as a whole.
+        all.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        all.dedup();
+        Self(all.into_boxed_slice())
+    }
+
+    /// The text without them.
+    fn hide<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let mut text = Cow::Borrowed(text);
+        for secret in &self.0 {
+            if text.contains(secret.as_str()) {
+                text = Cow::Owned(text.replace(secret.as_str(), HIDDEN));
+            }
+        }
+        text
+    }
+
+    /// The text on one line of at most `max_bytes` and an ellipsis, without secrets.
+    pub(super) fn clean(&self, text: &str, max_bytes: usize) -> String {
+        line(&self.hide(text), max_bytes)
+    }
+}
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Secrets({})", self.0.len())
+    }
+}
+
+/// The text on one line of at most `max_bytes` and an ellipsis.
+pub(super) fn line(text: &str, max_bytes: usize) -> String {
+    let mut line = String::with_capacity(text.len().min(max_bytes) + 4);
+    for c in text.chars() {
+        let before = line.len();
+        if breaks_a_line(c) {
+            let _ = write!(line, "{}", c.escape_default());
+        } else {
+            line.push(c);
+        }
+        if line.len() > max_bytes {
+            line.truncate(before);
+            line.push('…');
+            break;
+        }
+    }
+    line
+}
+
+/// A size as the configuration would spell it.
+pub(super) fn size(bytes: usize) -> String {
+    match bytes {
+        0 => "0B".to_owned(),
+        _ if bytes.is_multiple_of(1 << 20) => format!("{}MiB", bytes >> 20),
+        _ if bytes.is_multiple_of(1 << 10) => format!("{}KiB", bytes >> 10),
+        _ => format!("{bytes}B"),
+    }
+}
+
+/// Whether a terminal or a log reader could take the character for something else than text: control characters,
+/// Unicode's line ends, and its overrides of the writing direction.
+fn breaks_a_line(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_hidden_however_it_is_spelt() {
+        let secrets = Secrets::new(vec!["hunter22".into(), "a\"b\nc".into(), "xyz".into(), "hunter2".into()]);
+        assert_eq!(secrets.clean("key hunter22, hunter2", 100), "key ***, ***");
+        assert_eq!(secrets.clean("a\"b\nc and a\\\"b\\nc", 100), "*** and ***");
+        assert_eq!(secrets.clean("xyz", 100), "xyz", "three bytes would be found by chance");
+    }
+
+    #[test]
+    fn a_text_cannot_forge_a_line_or_grow_past_its_bound() {
+        assert_eq!(line("a\r\nERROR b\u{1b}[31m\u{2028}\u{202e}", 100), "a\\r\\nERROR b\\u{1b}[31m\\u{2028}\\u{202e}");
+        assert_eq!(line("äöü", 4), "äö…");
+        assert_eq!(line("äöü", 6), "äöü");
+        assert_eq!(line("ab\n", 3), "ab…", "an escape is not cut in two");
+    }
+}

@@ -1,0 +1,182 @@
+//! The text of a configuration file as it may be shown in a message.
+//!
+//! Secrets belong into `env:` and `file:` references, but the file with the mistake may be the one where somebody
+//! wrote a password out, perhaps under a misspelt key or with a quote missing. So this works on tokens, not on a
+//! parsed document, and masks too much rather than too little.
+
+use std::ops::Range;
+
+use toml_parser::Source;
+use toml_parser::lexer::{Token, TokenKind};
+
+use crate::rules::reference;
+
+/// Keys whose values are secrets when they are not references.
+const SECRET_KEYS: [&str; 9] = ["password", "passphrase", "passwd", "token", "nkey", "secret", "seed", "key", "keys"];
+
+/// How the values of those keys begin when they are no secrets: references, and what plugins call a key but is a path.
+const HARMLESS: [&str; 6] = ["env:", "file:", "$", "header", "subject", "json:"];
+
+/// Replaces secrets by `*` and control characters by `?`, each byte by one byte.
+pub(super) fn masked(text: &str) -> String {
+    let tokens: Vec<Token> = Source::new(text).lex().collect();
+    let mut bytes = text.as_bytes().to_vec();
+    let mut masked_to = 0;
+    for (index, token) in tokens.iter().enumerate() {
+        // Inside of what is masked anyway there is nothing to look for, and looking would take quadratic time.
+        if index >= masked_to && is_key(&tokens[..index]) && is_secret(&key_of(text, *token)) {
+            masked_to = index + 1 + mask_value(text, &tokens[index + 1..], &mut bytes);
+        }
+        mask_credentials(text, span_of(*token), &mut bytes);
+    }
+    for (at, c) in text.char_indices().filter(|(_, c)| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+        bytes[at..at + c.len_utf8()].fill(b'?');
+    }
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
+fn span_of(token: Token) -> Range<usize> {
+    token.span().start()..token.span().end()
+}
+
+/// Whether what follows these tokens is in the place of a key.
+fn is_key(before: &[Token]) -> bool {
+    let last = before.iter().rev().find(|token| token.kind() != TokenKind::Whitespace);
+    last.is_none_or(|token| {
+        matches!(
+            token.kind(),
+            TokenKind::Newline | TokenKind::Dot | TokenKind::Comma | TokenKind::LeftCurlyBracket | TokenKind::Comment
+        )
+    })
+}
+
+fn key_of(text: &str, token: Token) -> String {
+    let mut key = String::new();
+    if let (Some(raw), TokenKind::Atom | TokenKind::BasicString | TokenKind::LiteralString) =
+        (Source::new(text).get(token), token.kind())
+    {
+        raw.decode_key(&mut key, &mut ());
+    }
+    key.trim_end_matches(':').to_ascii_lowercase()
+}
+
+/// Whether a key is, contains or is nearly the name of a secret.
+fn is_secret(key: &str) -> bool {
+    if SECRET_KEYS.contains(&key) {
+        return true;
+    }
+    if key.is_empty() || reference::is_key(key) {
+        return false;
+    }
+    SECRET_KEYS.iter().filter(|secret| secret.len() >= 4).any(|secret| {
+        let slips = secret.len() / 4;
+        key.contains(secret) || strsim::osa_distance(secret, key) <= slips
+    })
+}
+
+/// Masks what follows a key, up to the end of its value; how many tokens that were.
+fn mask_value(text: &str, tokens: &[Token], bytes: &mut [u8]) -> usize {
+    let mut depth = 0_usize;
+    for (index, token) in tokens.iter().enumerate() {
+        match token.kind() {
+            TokenKind::LeftCurlyBracket | TokenKind::LeftSquareBracket => depth += 1,
+            TokenKind::RightCurlyBracket | TokenKind::RightSquareBracket if depth > 0 => depth -= 1,
+            TokenKind::RightCurlyBracket | TokenKind::Eof => return index,
+            TokenKind::Newline | TokenKind::Comma if depth == 0 => return index,
+            TokenKind::Whitespace | TokenKind::Equals | TokenKind::Newline | TokenKind::Comma => {}
+            _ => {
+                let span = span_of(*token);
+                let inner = text[span.clone()].trim_start_matches(['"', '\'']);
+                if !HARMLESS.iter().any(|start| inner.starts_with(start)) {
+                    mask(text, span, bytes);
+                }
+            }
+        }
+    }
+    tokens.len()
+}
+
+/// Masks `user:password` in `nats://user:password@host`, also in a comment, and the whole of an nkey's seed or of a
+/// credentials file that was pasted in.
+fn mask_credentials(text: &str, span: Range<usize>, bytes: &mut [u8]) {
+    let token = &text[span.clone()];
+    let inner = token.trim_matches(['"', '\'']);
+    let is_seed = inner.len() == 58
+        && inner.starts_with('S')
+        && inner.bytes().all(|byte| byte.is_ascii_uppercase() || (b'2'..=b'7').contains(&byte));
+    if is_seed || token.contains("-----BEGIN") {
+        return mask(text, span, bytes);
+    }
+    let Some(at) = token.rfind('@') else { return };
+    let start = match token.find("://") {
+        Some(scheme) if scheme < at => scheme + 3,
+        // `user:password@host:4222` without a scheme.
+        _ if token[..at].contains(':') && !token.starts_with('#') => 0,
+        _ => return,
+    };
+    mask(text, span.start + start..span.start + at, bytes);
+}
+
+/// Puts `*` over a span, except for quotes and line ends at its edges, which show its shape.
+fn mask(text: &str, span: Range<usize>, bytes: &mut [u8]) {
+    for (at, c) in text[span.clone()].char_indices() {
+        if !matches!(c, '"' | '\'' | '\n' | '\r') {
+            bytes[span.start + at..span.start + at + c.len_utf8()].fill(b'*');
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, want: &str) {
+        assert_eq!(masked(text), want, "{text}");
+        assert_eq!(masked(text).len(), text.len());
+    }
+
+    #[test]
+    fn a_secret_that_was_written_out_is_masked_in_any_spelling() {
+        check("password = \"hunter2\" # mine", "password = \"*******\" ******");
+        check("password = #hunter2", "password = ********");
+        check("nats.password = 'hunter2'", "nats.password = '*******'");
+        check("\"p\\u0061ssword\" = \"hunter2\"", "\"p\\u0061ssword\" = \"*******\"");
+        check("paswrd = \"hunter2\"", "paswrd = \"*******\"");
+        check("pasword = \"hunter2\"", "pasword = \"*******\"");
+        check("password = \"hunter2", "password = \"*******");
+        check("password hunter2", "password *******");
+        check("password: hunter2", "password: *******");
+        check("password = \"\"\"\nhunter2\n\"\"\"", "password = \"\"\"\n*******\n\"\"\"");
+        check("nats = { user = \"u\", token = \"abc\" }", "nats = { user = \"u\", token = \"***\" }");
+        check("fields = [{ action = \"hash\", key = \"abc\" }]", "fields = [{ action = \"hash\", key = \"***\" }]");
+        check("keys = { k1 = \"abc\" }", "keys = { ** = \"***\" }");
+    }
+
+    #[test]
+    fn credentials_in_an_address_or_pasted_in_are_masked() {
+        check("servers = [\"nats://u:p@h:4222\"]", "servers = [\"nats://***@h:4222\"]");
+        check("servers = [\"u:p@h:4222\"]", "servers = [\"***@h:4222\"]");
+        check("# nats://u:p@h", "# nats://***@h");
+        let seed = "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY";
+        check(&format!("nkye = \"{seed}\""), &format!("nkye = \"{}\"", "*".repeat(58)));
+        check("creds = \"-----BEGIN X\"", "creds = \"************\"");
+    }
+
+    #[test]
+    fn references_and_harmless_values_stay_readable() {
+        for text in [
+            "password = \"env:NATS_PASSWORD\"\n",
+            "user = \"me\"\nname = \"trackside\"\n",
+            "key = \"$.customer.id\"",
+            "cert = \"client.pem\"\n",
+            "path = \"$.a@b\"",
+        ] {
+            check(text, text);
+        }
+    }
+
+    #[test]
+    fn control_characters_cannot_reach_a_terminal() {
+        check("a = \"\u{1b}[2J\u{9b}2J\"", "a = \"?[2J??2J\"");
+    }
+}

@@ -1,0 +1,234 @@
+//! The TOML files of a configuration directory, read but not yet understood.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::error::{Problem, Report};
+
+/// The file of everything but the rules.
+pub(super) const CONFIG_FILE: &str = "trackside.toml";
+
+/// The folder of the rules.
+pub(super) const RULES_FOLDER: &str = "rules";
+
+/// Longest TOML file, in bytes.
+const MAX_FILE_BYTES: usize = 4 << 20;
+
+/// Most files in `rules/`.
+const MAX_RULES_FILES: usize = 10_000;
+
+/// The TOML files of a configuration directory: `trackside.toml` and `rules/*.toml`.
+#[derive(Debug, Clone)]
+pub struct FileSet {
+    directory: PathBuf,
+    files: BTreeMap<String, Vec<u8>>,
+    /// What was wrong while reading, with the path of the file or folder.
+    problems: Vec<(String, Problem)>,
+}
+
+impl FileSet {
+    /// No files yet. Relative paths in them will begin at `directory`.
+    #[must_use]
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        Self { directory: directory.into(), files: BTreeMap::new(), problems: Vec::new() }
+    }
+
+    /// Adds a file: its path from the directory, with `/` between the parts, and its bytes.
+    #[must_use]
+    pub fn with(mut self, path: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
+        let (path, bytes) = (path.into(), bytes.into());
+        if bytes.len() > MAX_FILE_BYTES {
+            let problem = too_long(&self.shown(&path));
+            self.problems.push((path, problem));
+        } else {
+            self.files.insert(path, bytes);
+        }
+        self
+    }
+
+    /// Reads the files of a directory. In `rules/` only files that end in `.toml` count; sub-folders, hidden files and
+    /// what editors leave behind do not.
+    ///
+    /// # Errors
+    /// When there is no such directory. What is wrong with single files is kept for the report about them all.
+    pub fn read(directory: &Path) -> Result<Self, Report> {
+        let problem = match fs::metadata(directory) {
+            Ok(metadata) if metadata.is_dir() => None,
+            Ok(_) => Some("is a file: give the directory that it is in".to_owned()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Some(format!("is not there: make it, with a file `{CONFIG_FILE}` and a folder `{RULES_FOLDER}` in it"))
+            }
+            Err(error) => Some(format!("cannot be read: {error}")),
+        };
+        if let Some(problem) = problem {
+            let message = format!("the configuration directory `{}` {problem}", directory.display());
+            return Err(Report(vec![Problem::error(message)]));
+        }
+        let mut set = Self::new(directory);
+        set.read_file(CONFIG_FILE.to_owned());
+        for path in set.rules_files() {
+            set.read_file(path);
+        }
+        Ok(set)
+    }
+
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Path from the directory and bytes of each file, in the order of the paths.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice()))
+    }
+
+    /// What was wrong while reading.
+    pub(super) fn problems(&self) -> impl Iterator<Item = &Problem> {
+        self.problems.iter().map(|(_, problem)| problem)
+    }
+
+    /// Whether there is a file whose path begins like this, readable or not.
+    pub(super) fn has(&self, start: &str) -> bool {
+        let problems = self.problems.iter().map(|(path, _)| path);
+        self.files.keys().chain(problems).any(|path| path.starts_with(start))
+    }
+
+    /// A path as messages give it: one that can be opened from where Trackside was started.
+    pub(super) fn shown(&self, path: &str) -> String {
+        self.directory.join(path).display().to_string()
+    }
+
+    /// SHA-256 over the paths and bytes of all files.
+    pub(super) fn digest(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        for (path, bytes) in self.iter() {
+            for part in [path.as_bytes(), bytes] {
+                hash.update((part.len() as u64).to_le_bytes());
+                hash.update(part);
+            }
+        }
+        hash.finalize().into()
+    }
+
+    fn read_file(&mut self, path: String) {
+        match read_bounded(&self.directory.join(&path)) {
+            Ok(Some(bytes)) => {
+                self.files.insert(path, bytes);
+            }
+            Ok(None) => self.problems.push((path.clone(), too_long(&self.shown(&path)))),
+            // Whether a file has to be there is for the parser to say.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && path == CONFIG_FILE => {}
+            Err(error) => {
+                let problem = Problem::error(format!("`{}` cannot be read: {error}", self.shown(&path)));
+                self.problems.push((path, problem));
+            }
+        }
+    }
+
+    /// The paths of the rules files, sorted.
+    fn rules_files(&mut self) -> Vec<String> {
+        let folder = self.directory.join(RULES_FOLDER);
+        let mut paths = Vec::new();
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return paths,
+            Err(error) => {
+                let problem = Problem::error(format!("`{}` cannot be read: {error}", folder.display()));
+                self.problems.push((RULES_FOLDER.to_owned(), problem));
+                return paths;
+            }
+        };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let Some(name) = name.to_str().filter(|name| is_rules_file(name)) else { continue };
+            // The entry may be a link, as in a mounted Kubernetes ConfigMap; what counts is what it leads to.
+            if fs::metadata(entry.path()).is_ok_and(|metadata| metadata.is_file()) {
+                paths.push(format!("{RULES_FOLDER}/{name}"));
+            }
+        }
+        if paths.len() > MAX_RULES_FILES {
+            let message = format!("`{}` has {} files, more than {MAX_RULES_FILES}", folder.display(), paths.len());
+            let problem = Problem::error(message).help("put more rules into each file");
+            self.problems.push((RULES_FOLDER.to_owned(), problem));
+            paths.clear();
+        }
+        paths.sort();
+        paths
+    }
+}
+
+/// Whether a file of this name in `rules/` is read.
+fn is_rules_file(name: &str) -> bool {
+    name.ends_with(".toml") && !name.starts_with(['.', '#'])
+}
+
+/// The bytes of a file, or nothing if there are too many.
+fn read_bounded(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    // A pipe would keep the reader waiting for ever.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    Ok((bytes.len() <= MAX_FILE_BYTES).then_some(bytes))
+}
+
+fn too_long(path: &str) -> Problem {
+    Problem::error(format!("`{path}` is longer than {} MiB", MAX_FILE_BYTES >> 20))
+        .help("spread its rules over several files")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_toml_files_of_the_directory_and_its_rules_folder_are_read() {
+        let directory = tempfile::tempdir().expect("a folder");
+        let at = |path: &str| directory.path().join(path);
+        fs::create_dir_all(at("rules/deep.toml")).expect("is made");
+        for path in ["trackside.toml", "other.toml", "rules/b.toml", "rules/a.toml", "rules/deep.toml/c.toml"] {
+            fs::write(at(path), path).expect("is written");
+        }
+        for path in ["rules/.a.toml", "rules/#a.toml#", "rules/#a.toml", "rules/a.toml~", "rules/a.toml.swp"] {
+            fs::write(at(path), "left behind").expect("is written");
+        }
+        let set = FileSet::read(directory.path()).expect("is read");
+        let paths: Vec<_> = set.iter().map(|(path, _)| path).collect();
+        assert_eq!(paths, ["rules/a.toml", "rules/b.toml", "trackside.toml"]);
+        assert_eq!(set.problems().count(), 0);
+    }
+
+    #[test]
+    fn the_digest_changes_with_names_and_bytes_and_nothing_else() {
+        let set = |path: &str, bytes: &str| FileSet::new("a").with(path, bytes).with("x", "y").digest();
+        assert_eq!(set("p", "b"), FileSet::new("b").with("x", "y").with("p", "b").digest());
+        assert_ne!(set("p", "b"), set("q", "b"));
+        assert_ne!(set("p", "b"), set("p", "c"));
+        assert_ne!(set("pb", ""), set("p", "b"));
+    }
+
+    #[test]
+    fn a_directory_that_is_missing_or_a_file_is_said_so() {
+        let directory = tempfile::tempdir().expect("a folder");
+        let missing = FileSet::read(&directory.path().join("no")).expect_err("is missing").0.remove(0).message;
+        assert!(
+            missing.contains("is not there: make it, with a file `trackside.toml` and a folder `rules` in it"),
+            "{missing}"
+        );
+        fs::write(directory.path().join("f"), "").expect("is written");
+        let file = FileSet::read(&directory.path().join("f")).expect_err("is a file").0.remove(0).message;
+        assert!(file.contains("is a file: give the directory that it is in"), "{file}");
+    }
+
+    #[test]
+    fn a_file_that_is_too_long_is_not_read() {
+        let set = FileSet::new("c").with("trackside.toml", vec![b' '; MAX_FILE_BYTES + 1]);
+        let messages: Vec<_> = set.problems().map(|problem| problem.message.as_str()).collect();
+        assert_eq!(messages, ["`c/trackside.toml` is longer than 4 MiB"]);
+        assert_eq!((set.iter().count(), set.has("trackside.toml")), (0, true));
+    }
+}

@@ -1,0 +1,327 @@
+//! What a configuration directory says, after parsing: every name checked, every unit resolved, every template
+//! compiled. Knows no Wasm and no NATS client.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::message::SubjectPattern;
+use crate::names::{PluginName, RouteName, RuleName, SourceName};
+
+use super::error::Location;
+use super::secret::SecretRef;
+use super::template::Template;
+
+/// Everything a configuration directory says.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// The directory it was read from.
+    pub directory: PathBuf,
+    /// `trackside.toml`.
+    pub config: Config,
+    /// The rules of `rules/*.toml`: files in the order of their names, rules in the order of their file.
+    pub rules: Vec<Rule>,
+    /// SHA-256 over the names and bytes of all the TOML files that were read.
+    pub digest: [u8; 32],
+}
+
+/// `trackside.toml`.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `[nats]`.
+    pub nats: NatsSettings,
+    /// `[sources.NAME]`.
+    pub sources: BTreeMap<SourceName, Source>,
+    /// `[plugins.NAME]`; the standard plugins are there only if the file changes their settings.
+    pub plugins: BTreeMap<PluginName, PluginSettings>,
+    /// `[streams.NAME]`: streams that outputs need; `run` requires them, `dev` makes them.
+    pub streams: BTreeMap<String, Stream>,
+    /// `[admin]`, if there is one.
+    pub admin: Option<AdminSettings>,
+    /// `[runtime]`.
+    pub runtime: RuntimeSettings,
+}
+
+/// `[nats]`: how to reach the servers. Two equal values mean that a reload need not reconnect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NatsSettings {
+    /// URLs `nats://host:port` or `tls://host:port`, without credentials in them; at least one.
+    pub servers: Vec<String>,
+    /// The name of the connection, as `nats server report connections` shows it.
+    pub name: String,
+    /// How to authenticate.
+    pub auth: Auth,
+    /// TLS files, if `[nats.tls]` is there.
+    pub tls: Option<TlsSettings>,
+    /// How long a publish may wait for its confirmation and an API call for its answer.
+    pub request_timeout: Duration,
+}
+
+/// How to authenticate to the servers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Auth {
+    /// Not at all.
+    None,
+    /// `user` and `password`.
+    UserPassword {
+        /// The user's name.
+        user: SecretRef,
+        /// The password.
+        password: SecretRef,
+    },
+    /// `token`.
+    Token(SecretRef),
+    /// `nkey`: the seed, beginning with `SU`.
+    NKey(SecretRef),
+    /// `creds`: the text of a credentials file.
+    Credentials(SecretRef),
+}
+
+/// `[nats.tls]`; paths are absolute, having been resolved from the configuration directory.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TlsSettings {
+    /// PEM file of the authorities to trust, in place of the system's.
+    pub ca: Option<PathBuf>,
+    /// PEM files of the client's certificate and key.
+    pub client: Option<(PathBuf, PathBuf)>,
+    /// TLS before the server's greeting (`handshake_first` of the server).
+    pub handshake_first: bool,
+}
+
+/// `[sources.NAME]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// What kind of source it is.
+    pub kind: SourceKind,
+    /// How many messages may be between intake and acknowledgement.
+    pub max_in_flight_messages: usize,
+    /// How many payload and header bytes may be between intake and acknowledgement.
+    pub max_in_flight_bytes: usize,
+    /// Where its table begins.
+    pub location: Location,
+}
+
+/// What kind of source it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceKind {
+    /// A durable pull consumer of a JetStream stream.
+    JetStream {
+        /// The stream's name.
+        stream: String,
+        /// Which of its subjects; empty means all.
+        filter_subjects: Vec<SubjectPattern>,
+        /// The durable consumer's name.
+        durable: String,
+        /// Where a new consumer begins.
+        deliver: Deliver,
+        /// After how long the server redelivers what was not acknowledged.
+        ack_wait: Duration,
+    },
+    /// A core NATS subscription.
+    Core {
+        /// What to subscribe to.
+        subject: SubjectPattern,
+        /// Instances with the same queue group share the messages.
+        queue_group: Option<String>,
+    },
+}
+
+/// Where a new consumer begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deliver {
+    /// At the stream's first message.
+    All,
+    /// With what comes after the consumer was made.
+    New,
+    /// At this sequence.
+    FromSequence(u64),
+    /// At the first message of this time or later, RFC 3339 as written.
+    FromTime(String),
+}
+
+/// `[plugins.NAME]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginSettings {
+    /// The component's file, absolute; `None` for a standard plugin.
+    pub path: Option<PathBuf>,
+    /// The SHA-256 that the file must have.
+    pub sha256: Option<[u8; 32]>,
+    /// What one of its instances may use.
+    pub limits: PluginLimits,
+    /// When a fresh instance is taken.
+    pub isolation: Isolation,
+    /// Folders below the configuration directory that `setup.read-file` may read, each ending in `/`.
+    pub files: Vec<String>,
+    /// Where its table begins, if the file has one.
+    pub location: Option<Location>,
+}
+
+/// When a fresh instance is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    /// An instance serves many messages, one after another.
+    Instance,
+    /// Every message gets an instance of its own.
+    Message,
+}
+
+/// What an instance of a plugin may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PluginLimits {
+    /// Linear memory of an instance, in bytes.
+    pub memory_bytes: usize,
+    /// Time of one call, host calls included.
+    pub deadline: Duration,
+    /// Time of `configure`, which may compile schemas and expressions.
+    pub configure_deadline: Duration,
+    /// Elements of all tables of an instance.
+    pub table_elements: usize,
+    /// Host calls in one call.
+    pub host_calls: u32,
+    /// Bytes copied between host and guest by the host calls of one call.
+    pub host_bytes: usize,
+    /// Log lines a second, over all instances of the plugin.
+    pub log_lines_per_second: u32,
+    /// Messages after which an instance is replaced.
+    pub recycle_after_messages: u64,
+    /// Linear memory, in bytes, past which an instance is replaced once its call has ended.
+    pub recycle_above_bytes: usize,
+}
+
+/// `[streams.NAME]`: a JetStream stream that has to be there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stream {
+    /// Its subjects.
+    pub subjects: Vec<SubjectPattern>,
+    /// Where its table begins.
+    pub location: Location,
+}
+
+/// `[admin]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AdminSettings {
+    /// Where to listen.
+    pub listen: SocketAddr,
+}
+
+/// `[runtime]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuntimeSettings {
+    /// Threads that run stages; `None` means one for each core.
+    pub lanes: Option<usize>,
+    /// How long a drain may take before what is in flight is handed back.
+    pub drain_timeout: Duration,
+    /// Where compiled components are kept; `None` means the user's cache folder.
+    pub cache: Option<PathBuf>,
+    /// Whether to watch the configuration directory.
+    pub watch: bool,
+    /// Nesting of a JSON payload.
+    pub json_max_depth: u32,
+    /// Matches of one selection.
+    pub json_max_matches: u32,
+    /// Bytes of a JSON payload.
+    pub json_max_bytes: usize,
+}
+
+impl RuntimeSettings {
+    /// The bounds of JSON selection, without a deadline.
+    #[must_use]
+    pub fn json_limits(&self) -> trackside_json::Limits {
+        trackside_json::Limits {
+            max_depth: self.json_max_depth,
+            max_matches: self.json_max_matches,
+            max_payload_bytes: self.json_max_bytes,
+            ..trackside_json::Limits::default()
+        }
+    }
+}
+
+/// One `[[rule]]`.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// Its name.
+    pub name: RuleName,
+    /// Where its messages come from.
+    pub source: SourceName,
+    /// Which of them it takes.
+    pub subject: SubjectPattern,
+    /// What they go through, in order.
+    pub stages: Vec<Stage>,
+    /// Where they may go. `default` is taken after the last stage.
+    pub routes: BTreeMap<RouteName, Route>,
+    /// What happens to those that fail.
+    pub on_failure: OnFailure,
+    /// Where the rule begins.
+    pub location: Location,
+}
+
+/// One `[[rule.stage]]`.
+#[derive(Debug, Clone)]
+pub struct Stage {
+    /// Which plugin.
+    pub plugin: PluginName,
+    /// Its `with` table as JSON, references to secrets still unresolved.
+    pub with: serde_json::Value,
+    /// Where the plugin's name is.
+    pub plugin_location: Location,
+    /// Where the values of `with` are.
+    pub with_location: super::error::TableLocation,
+}
+
+/// A route of a rule.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// What it publishes to.
+    pub subject: Template,
+    /// How an output counts as safe.
+    pub confirm: Confirm,
+    /// Where it is.
+    pub location: Location,
+}
+
+/// How an output counts as safe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Confirm {
+    /// By a stream's acknowledgement where a stream takes the subject, otherwise by a flush.
+    Auto,
+    /// By a stream's acknowledgement, whether the stream can be seen from here or not.
+    Stream,
+    /// By a flush, even if a stream takes the subject.
+    Flush,
+}
+
+/// `[rule.on-failure]`.
+#[derive(Debug, Clone)]
+pub struct OnFailure {
+    /// Where dead letters go; without one, what is rejected is terminated and counted.
+    pub dead_letter: Option<DeadLetter>,
+    /// How often a message is tried before it becomes a dead letter.
+    pub tries: u32,
+    /// Waits between tries; the last one repeats.
+    pub backoff: Vec<Duration>,
+    /// What a trap of the plugin leads to.
+    pub on_trap: FaultAction,
+    /// What a missed deadline leads to.
+    pub on_deadline: FaultAction,
+    /// What running out of memory, or of another limit, leads to.
+    pub on_limit: FaultAction,
+}
+
+/// Where dead letters go.
+#[derive(Debug, Clone)]
+pub struct DeadLetter {
+    /// The template of their subject.
+    pub subject: Template,
+    /// Where it is.
+    pub location: Location,
+}
+
+/// What a plugin's fault leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultAction {
+    /// Try again, as `tries` and `backoff` say.
+    Retry,
+    /// Dead-letter the message at once.
+    DeadLetter,
+}

@@ -1,0 +1,133 @@
+//! What has to fit together: names that are unique, subjects that can be matched, outputs that do not come back in.
+
+use std::collections::{HashMap, HashSet};
+
+use super::ParsedConfig;
+use super::rule::Parsed;
+use crate::message::SubjectPattern;
+use crate::names::{RuleName, SourceName};
+use crate::rules::error::{Location, Problem};
+use crate::rules::model::Rule;
+use crate::rules::table::Problems;
+use crate::rules::template::Template;
+
+/// Most rules of a configuration directory.
+const MAX_RULES: usize = 100_000;
+
+/// Checks the rules against each other and against their sources; hands back what can be used.
+pub(super) fn check(parsed: Vec<Parsed>, config: Option<&ParsedConfig>, problems: &Problems) -> Vec<Rule> {
+    if parsed.len() > MAX_RULES {
+        problems.push(Problem::error(format!("there are {} rules, more than {MAX_RULES}", parsed.len())));
+    }
+    for parsed in &parsed {
+        let rule = &parsed.rule;
+        check_positions(rule, problems);
+        check_outcomes(parsed, problems);
+        if let Some(reach) = config.and_then(|config| config.known.sources.get(&rule.source)) {
+            check_reach(rule, &parsed.subject_location, reach, problems);
+            check_loops(rule, reach, problems);
+        }
+    }
+    let rules: Vec<Rule> = parsed.into_iter().map(|parsed| parsed.rule).collect();
+    check_names(&rules, problems);
+    if !problems.has_errors()
+        && let Some(config) = config.and_then(|config| config.config.as_ref())
+    {
+        let used: HashSet<&SourceName> = rules.iter().map(|rule| &rule.source).collect();
+        for (name, source) in config.sources.iter().filter(|(name, _)| !used.contains(name)) {
+            let message = format!("no rule takes messages from source `{name}`: all of them will go nowhere");
+            let problem = Problem::warning(message).at(source.location.clone());
+            problems.push(problem.help("add a rule for it, or take the source out"));
+        }
+    }
+    rules
+}
+
+fn check_names(rules: &[Rule], problems: &Problems) {
+    let mut seen: HashMap<&RuleName, &Location> = HashMap::with_capacity(rules.len());
+    for rule in rules {
+        if let Some(first) = seen.get(&rule.name) {
+            let problem = Problem::error(format!("there are two rules with the name `{}`", rule.name))
+                .at(rule.location.clone())
+                .also((*first).clone(), "the first one is here")
+                .help("rename one of them: metrics, headers and message ids go by the name");
+            problems.push(problem);
+        } else {
+            seen.insert(&rule.name, &rule.location);
+        }
+    }
+}
+
+/// All templates of a rule, with what they are called.
+fn outputs(rule: &Rule) -> impl Iterator<Item = (String, &Template, &Location)> {
+    let routes = rule.routes.iter().map(|(name, route)| (format!("route `{name}`"), &route.subject, &route.location));
+    let dead = rule.on_failure.dead_letter.as_ref();
+    routes.chain(dead.map(|dead| ("the dead letter".to_owned(), &dead.subject, &dead.location)))
+}
+
+/// `{subject.4}` where the rule's subjects have three tokens.
+fn check_positions(rule: &Rule, problems: &Problems) {
+    if rule.subject.as_str().ends_with('>') {
+        return;
+    }
+    let tokens = rule.subject.as_str().split('.').count();
+    for (what, template, location) in outputs(rule).filter(|(_, template, _)| template.last_position() > tokens) {
+        let message = format!(
+            "{what} asks for token {} of the subject, but `{}` has only {tokens}",
+            template.last_position(),
+            rule.subject
+        );
+        let help = format!("write a position from 1 to {tokens}; the first token is 1");
+        problems.push(Problem::error(message).at(location.clone()).help(help));
+    }
+}
+
+/// Messages that would have nowhere to go.
+fn check_outcomes(parsed: &Parsed, problems: &Problems) {
+    let rule = &parsed.rule;
+    if !parsed.has_dead_letter {
+        let message = format!("rule `{}` has no dead letter: messages that fail are lost", rule.name);
+        let problem = Problem::warning(message).at(rule.location.clone());
+        problems.push(problem.help("add `dead-letter = \"…\"` under [rule.on-failure]"));
+    }
+    // A last stage that routes decides for every message; whether it does so with each is its own business.
+    let routes_last = rule.stages.last().is_some_and(|stage| stage.plugin.as_str() == "route");
+    if !rule.routes.is_empty() && !parsed.has_default && !routes_last {
+        let message =
+            format!("rule `{}` has no route `default`: what passes its last stage has nowhere to go", rule.name);
+        let problem = Problem::warning(message).at(rule.location.clone());
+        problems
+            .push(problem.help("add `default = \"…\"` under [rule.routes], unless its plugins choose a route always"));
+    }
+}
+
+/// A rule that can never match, since its source never delivers such a subject.
+fn check_reach(rule: &Rule, location: &Location, reach: &[SubjectPattern], problems: &Problems) {
+    if reach.is_empty() || reach.iter().any(|pattern| pattern.overlaps(&rule.subject)) {
+        return;
+    }
+    let delivers = reach.iter().take(5).map(|pattern| format!("`{pattern}`")).collect::<Vec<_>>().join(", ");
+    let message =
+        format!("rule `{}` can never match: source `{}` does not deliver `{}`", rule.name, rule.source, rule.subject);
+    let help = format!("the source delivers {delivers}: correct the rule's subject, or widen the source");
+    problems.push(Problem::error(message).at(location.clone()).help(help));
+}
+
+/// An output that the same rule would take in again. What the source delivers, the rule matches and the template makes
+/// are compared two by two, which is exact: of each token at most one text can satisfy all three, or none.
+fn check_loops(rule: &Rule, reach: &[SubjectPattern], problems: &Problems) {
+    for (what, template, location) in outputs(rule) {
+        let delivered = reach.is_empty() || reach.iter().any(|pattern| template.may_match(pattern));
+        if delivered && template.may_match(&rule.subject) {
+            let message = format!(
+                "{what} of rule `{}` publishes what the rule itself takes in: messages would go round for ever",
+                rule.name
+            );
+            let help = format!(
+                "publish to a subject that source `{}` does not deliver, or narrow the rule's subject `{}`",
+                rule.source, rule.subject
+            );
+            problems.push(Problem::error(message).at(location.clone()).help(help));
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! `[plugins.NAME]`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::LazyLock;
+
+use toml::de::DeTable;
+
+use super::name;
+use super::nats::path;
+use crate::names::PluginName;
+use crate::rules::error::SourceText;
+use crate::rules::model::{Isolation, PluginLimits, PluginSettings};
+use crate::rules::reference::{self, STANDARD_PLUGINS};
+use crate::rules::table::{File, Problems, Table};
+
+/// The plugins with a table, and the names of all of them, those with errors included.
+pub(super) fn plugins(root: &Table<'_>, directory: &Path) -> (BTreeMap<PluginName, PluginSettings>, Vec<PluginName>) {
+    let (mut plugins, mut names) = (BTreeMap::new(), Vec::new());
+    for (key, node) in root.named("plugins") {
+        let Some(name) = name(root.file, "plugin", key.get_ref(), key.span(), PluginName::new) else { continue };
+        if let Some(table) = Table::open_node(root.file, &reference::PLUGIN, key.get_ref(), node) {
+            if !table.has("path") && !STANDARD_PLUGINS.contains(&name.as_str()) {
+                table.missing("path");
+            }
+            plugins.insert(name.clone(), settings(&table, directory));
+        }
+        names.push(name);
+    }
+    (plugins, names)
+}
+
+impl Default for PluginSettings {
+    /// What holds for a standard plugin without a table of its own.
+    fn default() -> Self {
+        static DEFAULTS: LazyLock<PluginSettings> = LazyLock::new(|| {
+            let (source, problems, entries) = (SourceText::new("", ""), Problems::default(), DeTable::new());
+            let file = File { source: &source, problems: &problems };
+            let table = Table::open(file, &reference::PLUGIN, 0..0, &entries);
+            PluginSettings { location: None, ..settings(&table, Path::new("")) }
+        });
+        DEFAULTS.clone()
+    }
+}
+
+fn settings(table: &Table<'_>, directory: &Path) -> PluginSettings {
+    let memory_bytes = table.size("memory").unwrap_or_default();
+    let recycle_above_bytes = table.size("recycle-above").unwrap_or(memory_bytes / 4 * 3);
+    if recycle_above_bytes > memory_bytes {
+        let help = "write at most the plugin's `memory`, past which it cannot grow";
+        table.error("recycle-above", "`recycle-above` is more than `memory`", help);
+    }
+    PluginSettings {
+        path: path(table, "path", directory),
+        sha256: sha256(table),
+        limits: PluginLimits {
+            memory_bytes,
+            deadline: table.duration("deadline"),
+            configure_deadline: table.duration("configure-deadline"),
+            table_elements: table.number("table-elements"),
+            host_calls: table.number("host-calls"),
+            host_bytes: table.size("host-bytes").unwrap_or_default(),
+            log_lines_per_second: table.number("log-lines-per-second"),
+            recycle_after_messages: table.number("recycle-after-messages"),
+            recycle_above_bytes,
+        },
+        isolation: if table.word("isolation") == "message" { Isolation::Message } else { Isolation::Instance },
+        files: files(table),
+        location: Some(table.location()),
+    }
+}
+
+fn sha256(table: &Table<'_>) -> Option<[u8; 32]> {
+    let text = table.text("sha256")?;
+    let mut digest = [0; 32];
+    if hex::decode_to_slice(&text, &mut digest).is_err() {
+        let help = "write the 64 hexadecimal digits that `sha256sum` prints for the file";
+        table.error("sha256", "`sha256` is not a SHA-256", help);
+        return None;
+    }
+    Some(digest)
+}
+
+/// Folders below the configuration directory, each ending in `/`.
+fn files(table: &Table<'_>) -> Vec<String> {
+    let mut folders = Vec::new();
+    for (text, span) in table.texts("files") {
+        let folder = text.strip_prefix("./").unwrap_or(&text).trim_end_matches('/');
+        let fits = !folder.contains('\\')
+            && folder.split('/').all(|part| !matches!(part, "" | "." | "..") && !part.contains(char::is_control));
+        if fits {
+            folders.push(format!("{folder}/"));
+        } else {
+            let help = "write a path from there with `/` between the parts, without `..`, for example \"schemas/\"";
+            table.file.error(span, "`files` has a folder that is not below the configuration directory", help);
+        }
+    }
+    folders
+}

@@ -1,0 +1,71 @@
+//! `[streams.NAME]`, `[admin]`, `[runtime]` and `[json]`.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::Path;
+
+use toml::de::DeTable;
+
+use super::nats::path;
+use super::{check_disjoint, check_jetstream_name, patterns};
+use crate::message::SubjectPattern;
+use crate::rules::model::{AdminSettings, RuntimeSettings, Stream};
+use crate::rules::reference::{self, Section};
+use crate::rules::table::Table;
+
+pub(super) fn streams(root: &Table<'_>) -> BTreeMap<String, Stream> {
+    let mut streams = BTreeMap::new();
+    let mut all: Vec<(SubjectPattern, Range<usize>)> = Vec::new();
+    for (key, node) in root.named("streams") {
+        if let Err(reason) = check_jetstream_name(key.get_ref()) {
+            root.file.error(key.span(), format!("`{}` cannot be the name of a stream", key.get_ref()), reason);
+        }
+        let Some(table) = Table::open_node(root.file, &reference::STREAM, key.get_ref(), node) else { continue };
+        let subjects = patterns(&table, "subjects");
+        if table.is_empty("subjects") {
+            table.error("subjects", "`subjects` has no subject", "write for example [\"orders.>\"]");
+        }
+        all.extend(subjects.iter().cloned());
+        let subjects = subjects.into_iter().map(|(pattern, _)| pattern).collect();
+        streams.insert(key.get_ref().to_string(), Stream { subjects, location: table.location() });
+    }
+    check_disjoint(root.file, &all, "the subjects of streams");
+    streams
+}
+
+pub(super) fn admin(root: &Table<'_>) -> Option<AdminSettings> {
+    let table = root.table("admin", &reference::ADMIN)?;
+    let text = table.text("listen")?;
+    let Ok(listen) = text.parse::<SocketAddr>() else {
+        let help =
+            "write for example \"127.0.0.1:9270\" or \"[::1]:9270\"; names such as `localhost` are not looked up";
+        table.error("listen", "`listen` is not an IP address with a port", help);
+        return None;
+    };
+    if !table.boolean("allow-remote") && !listen.ip().is_loopback() {
+        let help = "write \"127.0.0.1:9270\"; there is no authentication yet, so an address that other machines reach \
+                    needs `allow-remote = true`";
+        table.error("listen", format!("`listen` is not an address of this machine alone: {}", listen.ip()), help);
+    }
+    Some(AdminSettings { listen })
+}
+
+pub(super) fn runtime(root: &Table<'_>, directory: &Path) -> RuntimeSettings {
+    // A table that is not there is one in which nothing is written.
+    let empty = DeTable::new();
+    let open = |name: &str, section: &'static Section| root.table(name, section);
+    let absent = |section: &'static Section| Table::open(root.file, section, 0..0, &empty);
+    let (runtime, json) = (open("runtime", &reference::RUNTIME), open("json", &reference::JSON));
+    let runtime = runtime.unwrap_or_else(|| absent(&reference::RUNTIME));
+    let json = json.unwrap_or_else(|| absent(&reference::JSON));
+    RuntimeSettings {
+        lanes: runtime.whole("lanes").and_then(|lanes| usize::try_from(lanes).ok()),
+        drain_timeout: runtime.duration("drain-timeout"),
+        cache: path(&runtime, "cache", directory),
+        watch: runtime.boolean("watch"),
+        json_max_depth: json.number("max-depth"),
+        json_max_matches: json.number("max-matches"),
+        json_max_bytes: json.size("max-bytes").unwrap_or_default(),
+    }
+}

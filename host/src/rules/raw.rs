@@ -1,0 +1,73 @@
+//! From bytes to TOML tables with the place of every value. All files are read even if one of them is broken.
+
+use std::sync::Arc;
+
+use toml::Spanned;
+use toml::de::DeTable;
+
+use super::error::{Problem, SourceText};
+use super::files::{CONFIG_FILE, FileSet};
+use super::table::{File, Problems};
+
+/// Syntax errors reported of one file: what follows the first few is mostly their consequence.
+const MAX_SYNTAX_ERRORS: usize = 3;
+
+/// The texts of all files that are UTF-8.
+pub(super) struct Texts {
+    config: Option<Arc<SourceText>>,
+    rules: Vec<Arc<SourceText>>,
+}
+
+/// All files as tables; a file with syntax errors is reported and has none.
+pub(super) struct RawRules<'t> {
+    /// `trackside.toml`.
+    pub(super) config: Option<RawFile<'t>>,
+    /// The files of `rules/`, in the order of their names.
+    pub(super) rules: Vec<RawFile<'t>>,
+}
+
+/// A file as a table.
+pub(super) struct RawFile<'t> {
+    pub(super) source: &'t Arc<SourceText>,
+    pub(super) table: Spanned<DeTable<'t>>,
+}
+
+impl Texts {
+    pub(super) fn new(files: &FileSet, problems: &Problems) -> Self {
+        let (mut config, mut rules) = (None, Vec::new());
+        for (path, bytes) in files.iter() {
+            match std::str::from_utf8(bytes) {
+                Ok(text) if path == CONFIG_FILE => config = Some(SourceText::new(files.shown(path), text)),
+                Ok(text) => rules.push(SourceText::new(files.shown(path), text)),
+                Err(error) => {
+                    let good = &bytes[..error.valid_up_to()];
+                    let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
+                    let message = format!("`{}` is not UTF-8 text: see line {line}", files.shown(path));
+                    problems.push(Problem::error(message).help("save it as UTF-8, which TOML requires"));
+                }
+            }
+        }
+        Self { config, rules }
+    }
+
+    pub(super) fn tables<'t>(&'t self, problems: &Problems) -> RawRules<'t> {
+        let config = self.config.as_ref().and_then(|source| table(source, problems));
+        let rules = self.rules.iter().filter_map(|source| table(source, problems)).collect();
+        RawRules { config, rules }
+    }
+}
+
+fn table<'t>(source: &'t Arc<SourceText>, problems: &Problems) -> Option<RawFile<'t>> {
+    let (table, mut errors) = DeTable::parse_recoverable(source.text());
+    errors.sort_by_key(|error| error.span().map_or(0, |span| span.start));
+    let file = File { source, problems };
+    let mut last_line = None;
+    let places = errors.iter().map(|error| (error, file.at(error.span().unwrap_or_default())));
+    // The parser goes on within the line, where nearly everything is a consequence of the first error.
+    let firsts = places.filter(|(_, place)| last_line.replace(place.line()) != Some(place.line()));
+    for (error, place) in firsts.take(MAX_SYNTAX_ERRORS) {
+        let message = format!("not well-formed TOML: {}", error.message());
+        problems.push(Problem::error(message).at(place));
+    }
+    errors.is_empty().then_some(RawFile { source, table })
+}

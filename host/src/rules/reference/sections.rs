@@ -1,0 +1,402 @@
+//! The tables and their keys.
+
+use std::time::Duration;
+
+use super::Fallback::{Required, Said, Value};
+use super::Kind::{Boolean, Durations, OneOf, Other, Secret, Size, Table, Template, Text, Texts, Whole};
+use super::{Fallback, Key, Kind, Section};
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+const GIB: usize = 1 << 30;
+
+const fn key(name: &'static str, kind: Kind, default: Fallback, meaning: &'static str) -> Key {
+    Key { name, kind, default, meaning }
+}
+
+const fn millis(min: u64, max: u64) -> Kind {
+    Kind::Duration(Duration::from_millis(min), Duration::from_millis(max))
+}
+
+const HOUR: u64 = 3_600_000;
+const DAY: u64 = 24 * HOUR;
+
+/// `trackside.toml` as a whole.
+pub(in crate::rules) static FILE: Section = Section {
+    title: "trackside.toml",
+    meaning: "The tables of the file.",
+    keys: &[
+        key("nats", Table("[nats]"), Required, "How to reach the servers."),
+        key("sources", Table("[sources.NAME]"), Required, "Where messages come from; at least one."),
+        key("plugins", Table("[plugins.NAME]"), Said("none"), "Plugins of your own, and limits of the standard ones."),
+        key("streams", Table("[streams.NAME]"), Said("none"), "Streams that have to be there."),
+        key("admin", Table("[admin]"), Said("no admin HTTP"), "Health, metrics and reload over HTTP."),
+        key("runtime", Table("[runtime]"), Said("its defaults"), "Threads, draining, caching and watching."),
+        key("json", Table("[json]"), Said("its defaults"), "Bounds of JSON payloads."),
+    ],
+};
+
+/// `[nats]`
+pub(in crate::rules) static NATS: Section = Section {
+    title: "[nats]",
+    meaning: "How to reach the servers. At most one of `user` with `password`, `token`, `nkey` and `creds` can be \
+              given. Secrets are references, `\"env:NAME\"` for an environment variable or `\"file:PATH\"` for a file; \
+              a secret that is written out is refused.",
+    keys: &[
+        key(
+            "servers",
+            Texts,
+            Required,
+            "URLs `nats://HOST:PORT` or `tls://HOST:PORT` of one cluster, without credentials in them.",
+        ),
+        key(
+            "name",
+            Text,
+            Value("\"trackside\""),
+            "The connection's name, as `nats server report connections` shows it.",
+        ),
+        key("user", Text, Said("none"), "The user's name, or a reference to it."),
+        key("password", Secret, Said("none"), "The user's password."),
+        key("token", Secret, Said("none"), "A token."),
+        key("nkey", Secret, Said("none"), "An nkey's seed, which begins with `SU`."),
+        key("creds", Text, Said("none"), "The path of a credentials file, or a reference to its text."),
+        key(
+            "request-timeout",
+            millis(10, 300_000),
+            Value("\"5s\""),
+            "How long a publish waits for its confirmation, and a request for its answer.",
+        ),
+        key("tls", Table("[nats.tls]"), Said("as the URL says"), "TLS files."),
+    ],
+};
+
+/// `[nats.tls]`
+pub(in crate::rules) static TLS: Section = Section {
+    title: "[nats.tls]",
+    meaning: "PEM files for TLS. Relative paths begin at the configuration directory.",
+    keys: &[
+        key("ca", Text, Said("the system's"), "File of the authorities to trust."),
+        key("cert", Text, Said("none"), "File of the client's certificate; needs `key`."),
+        key("key", Text, Said("none"), "File of the client's key; needs `cert`."),
+        key(
+            "handshake-first",
+            Boolean,
+            Value("false"),
+            "TLS before the server's greeting, for servers with `handshake_first`.",
+        ),
+    ],
+};
+
+/// `[sources.NAME]`
+pub(in crate::rules) static SOURCE: Section = Section {
+    title: "[sources.NAME]",
+    meaning: "Where messages come from: a JetStream stream, read by a durable pull consumer, if it has `stream`; a \
+              core NATS subscription if it has `subject`. Core NATS delivers at most once. The name `sidecar` is \
+              reserved.",
+    keys: &[
+        key("stream", Text, Said("none"), "The stream to read. Either this or `subject`."),
+        key("subject", Text, Said("none"), "The subject to subscribe to, wildcards allowed. Either this or `stream`."),
+        key(
+            "durable",
+            Text,
+            Said("required with `stream`"),
+            "With `stream`: the consumer's name. It is made if it is not there, and keeps its place across restarts.",
+        ),
+        key(
+            "filter-subjects",
+            Texts,
+            Said("all of the stream's"),
+            "With `stream`: which of its subjects, wildcards allowed. They cannot overlap.",
+        ),
+        key(
+            "deliver",
+            Other("`\"all\"`, `\"new\"`, `{ from-sequence = 7 }` or `{ from-time = \"2026-11-22T10:00:00Z\" }`"),
+            Value("\"all\""),
+            "With `stream`: where a new consumer begins. The time is one of RFC 3339.",
+        ),
+        key(
+            "ack-wait",
+            millis(100, DAY),
+            Value("\"30s\""),
+            "With `stream`: after how long the server redelivers what was not acknowledged. Trackside extends it while \
+             it works on a message.",
+        ),
+        key(
+            "queue-group",
+            Text,
+            Said("none: every instance gets every message"),
+            "With `subject`: instances with the same queue group share the messages.",
+        ),
+        key(
+            "max-in-flight-messages",
+            Whole(1, 100_000),
+            Value("1000"),
+            "How many messages may be between intake and acknowledgement.",
+        ),
+        key(
+            "max-in-flight-bytes",
+            Size(64 * KIB, 64 * GIB),
+            Value("\"64MiB\""),
+            "How many bytes of payloads and headers may be between intake and acknowledgement.",
+        ),
+    ],
+};
+
+/// `deliver = { … }`
+pub(in crate::rules) static DELIVER: Section = Section {
+    title: "deliver = { … }",
+    meaning: "Where a new consumer begins; one of the two.",
+    keys: &[
+        key("from-sequence", Whole(1, u64::MAX), Said("none"), "At this sequence of the stream."),
+        key("from-time", Text, Said("none"), "At the first message of this time or later."),
+    ],
+};
+
+/// `[plugins.NAME]`
+pub(in crate::rules) static PLUGIN: Section = Section {
+    title: "[plugins.NAME]",
+    meaning: "A plugin of your own, and what one of its instances may use. `validate`, `transform`, `mask` and `route` \
+              come with Trackside and need no entry; with one, their limits or even their file can be changed.",
+    keys: &[
+        key(
+            "path",
+            Text,
+            Said("required, except for the standard plugins"),
+            "The component's file. Relative paths begin at the configuration directory.",
+        ),
+        key(
+            "sha256",
+            Text,
+            Said("any file is taken"),
+            "The SHA-256 that the file must have, in 64 hexadecimal digits.",
+        ),
+        key("memory", Size(MIB, 4 * GIB), Value("\"64MiB\""), "Linear memory of an instance."),
+        key("deadline", millis(1, 60_000), Value("\"100ms\""), "Time for one message, calls to the host included."),
+        key(
+            "configure-deadline",
+            millis(1, 300_000),
+            Value("\"5s\""),
+            "Time to take the settings in, which may compile schemas and expressions.",
+        ),
+        key(
+            "isolation",
+            OneOf(&["instance", "message"]),
+            Value("\"instance\""),
+            "`instance`: an instance serves many messages, one after another. `message`: every message gets a fresh one.",
+        ),
+        key(
+            "files",
+            Texts,
+            Value("[\"schemas/\"]"),
+            "Folders below the configuration directory whose files it may read while it is configured.",
+        ),
+        key("table-elements", Whole(1, 10_000_000), Value("20000"), "Elements of all tables of an instance."),
+        key("host-calls", Whole(1, 100_000_000), Value("100000"), "Calls to the host for one message."),
+        key(
+            "host-bytes",
+            Size(KIB, 4 * GIB),
+            Value("\"64MiB\""),
+            "Bytes copied between host and plugin for one message.",
+        ),
+        key(
+            "log-lines-per-second",
+            Whole(0, 1_000_000),
+            Value("100"),
+            "Log lines a second, over all instances; what is past that is dropped and counted.",
+        ),
+        key(
+            "recycle-after-messages",
+            Whole(1, u64::MAX),
+            Value("1000000"),
+            "Messages after which an instance is replaced by a fresh one.",
+        ),
+        key(
+            "recycle-above",
+            Size(1, 4 * GIB),
+            Said("three quarters of `memory`"),
+            "An instance whose memory has grown past this is replaced once its message is done. At most `memory`.",
+        ),
+    ],
+};
+
+/// `[streams.NAME]`
+pub(in crate::rules) static STREAM: Section = Section {
+    title: "[streams.NAME]",
+    meaning: "A JetStream stream that has to be there, by its name on the server: for what the routes publish, and for \
+              what the sources read. `trackside run` refuses to start without it and says how to make it; \
+              `trackside dev` makes it.",
+    keys: &[key("subjects", Texts, Required, "The subjects it stores, wildcards allowed.")],
+};
+
+/// `[admin]`
+pub(in crate::rules) static ADMIN: Section = Section {
+    title: "[admin]",
+    meaning: "Health, readiness, metrics and reload over HTTP. Without this table there is none of it.",
+    keys: &[
+        key(
+            "listen",
+            Text,
+            Value("\"127.0.0.1:9270\""),
+            "The IP address and port to listen on; port 0 takes any free one.",
+        ),
+        key(
+            "allow-remote",
+            Boolean,
+            Value("false"),
+            "Whether `listen` may be an address that other machines reach. There is no authentication yet, so whoever \
+             reaches it can reload the configuration.",
+        ),
+    ],
+};
+
+/// `[runtime]`
+pub(in crate::rules) static RUNTIME: Section = Section {
+    title: "[runtime]",
+    meaning: "Threads, draining, caching and watching.",
+    keys: &[
+        key("lanes", Whole(1, 1024), Said("one for each core"), "Threads that run stages."),
+        key(
+            "drain-timeout",
+            millis(0, HOUR),
+            Value("\"10s\""),
+            "How long stopping may take before what is in flight is handed back to its source.",
+        ),
+        key(
+            "cache",
+            Text,
+            Said("the user's cache folder"),
+            "Folder for compiled plugins. Relative paths begin at the configuration directory.",
+        ),
+        key(
+            "watch",
+            Boolean,
+            Value("true"),
+            "Whether changes of the configuration directory take effect by themselves. Otherwise only SIGHUP and the \
+             admin HTTP reload it.",
+        ),
+    ],
+};
+
+/// `[json]`
+pub(in crate::rules) static JSON: Section = Section {
+    title: "[json]",
+    meaning: "Bounds of JSON payloads. A payload past them is treated as one that is not JSON.",
+    keys: &[
+        key("max-depth", Whole(1, 1024), Value("128"), "How deep arrays and objects may nest."),
+        key("max-matches", Whole(1, 10_000_000), Value("100000"), "Matches of one selection."),
+        key("max-bytes", Size(KIB, GIB), Value("\"8MiB\""), "Length of a payload."),
+    ],
+};
+
+/// A file of `rules/`.
+pub(in crate::rules) static RULES_FILE: Section = Section {
+    title: "rules/*.toml",
+    meaning: "The tables of a rules file.",
+    keys: &[key("rule", Table("[[rule]]"), Required, "The rules; at least one.")],
+};
+
+/// `[[rule]]`
+pub(in crate::rules) static RULE: Section = Section {
+    title: "[[rule]]",
+    meaning: "Which messages of which source, and what happens to them.",
+    keys: &[
+        key("name", Text, Required, "Its name, unique in all files: letters, digits, `-` and `_`, at most 64."),
+        key("source", Text, Required, "The name of the source whose messages it takes."),
+        key("subject", Text, Required, "Which of them: a subject, with `*` for one token and `>` for the rest."),
+        key("stage", Table("[[rule.stage]]"), Said("none: messages pass unchanged"), "What they go through, in order."),
+        key("routes", Table("[rule.routes]"), Required, "Where they may go; at least one."),
+        key("on-failure", Table("[rule.on-failure]"), Said("its defaults"), "What happens to those that fail."),
+    ],
+};
+
+/// `[[rule.stage]]`
+pub(in crate::rules) static STAGE: Section = Section {
+    title: "[[rule.stage]]",
+    meaning: "One plugin with its settings.",
+    keys: &[
+        key("plugin", Text, Required, "The name of a standard plugin or of a `[plugins.NAME]` table."),
+        key(
+            "with",
+            Other("table"),
+            Value("{}"),
+            "Its settings, as the plugin documents them. A text anywhere in them that begins with `env:` or `file:` is \
+             replaced by the secret that it refers to.",
+        ),
+    ],
+};
+
+/// `[rule.routes]`, whose keys are the routes' names.
+pub(in crate::rules) static ROUTE: Section = Section {
+    title: "[rule.routes]",
+    meaning: "Names for the subjects that messages may go to. `NAME = \"subject\"`, or `NAME = { … }` with the keys \
+              below. After the last stage a message takes the route `default`; a plugin can choose others by name.",
+    keys: &[
+        key("subject", Template, Required, "The subject to publish to, see [Subject templates](#subject-templates)."),
+        key(
+            "confirm",
+            OneOf(&["auto", "stream", "flush"]),
+            Value("\"auto\""),
+            "How an output counts as safe. `stream`: by the acknowledgement of the stream that stores it. `flush`: by \
+             the server having read it. `auto`: by the stream's acknowledgement where a stream takes the subject.",
+        ),
+    ],
+};
+
+/// `[rule.on-failure]`
+pub(in crate::rules) static ON_FAILURE: Section = Section {
+    title: "[rule.on-failure]",
+    meaning: "What happens to messages that fail. A rejection is dead-lettered at once; what may get better is tried \
+              again.",
+    keys: &[
+        key(
+            "dead-letter",
+            Template,
+            Said("none: such messages are terminated and counted"),
+            "The subject for messages that cannot succeed. `{ subject = \"…\" }` is the same.",
+        ),
+        key("tries", Whole(1, 100), Value("5"), "How often a message is tried before it is dead-lettered."),
+        key(
+            "backoff",
+            Durations(Duration::from_millis(1), Duration::from_millis(DAY)),
+            Value("[\"1s\", \"5s\", \"30s\"]"),
+            "Waits between the tries; the last one repeats. At most 32.",
+        ),
+        key("trap", OneOf(FAULTS), Value("\"dead-letter\""), "What a crash of a plugin leads to."),
+        key("deadline", OneOf(FAULTS), Value("\"retry\""), "What a plugin's missed deadline leads to."),
+        key(
+            "limit",
+            OneOf(FAULTS),
+            Value("\"dead-letter\""),
+            "What running out of memory, or of another limit, leads to.",
+        ),
+    ],
+};
+
+const FAULTS: &[&str] = &["retry", "dead-letter"];
+
+/// `dead-letter = { … }`
+pub(in crate::rules) static DEAD_LETTER: Section = Section {
+    title: "dead-letter = { … }",
+    meaning: "Where dead letters go.",
+    keys: &[key("subject", Template, Required, "The subject to publish to.")],
+};
+
+/// All sections.
+pub(in crate::rules) static ALL: [&Section; 16] = [
+    &FILE,
+    &NATS,
+    &TLS,
+    &SOURCE,
+    &DELIVER,
+    &PLUGIN,
+    &STREAM,
+    &ADMIN,
+    &RUNTIME,
+    &JSON,
+    &RULES_FILE,
+    &RULE,
+    &STAGE,
+    &ROUTE,
+    &ON_FAILURE,
+    &DEAD_LETTER,
+];

@@ -1,0 +1,189 @@
+//! The counters of one rule, source or plugin. Each is made once, when a plan is compiled, and kept over reloads, so
+//! that the hot path only adds to what it holds already.
+
+use std::fmt;
+use std::time::Duration;
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+
+use super::histogram::Histogram;
+
+/// What a dead letter may be for: the label `class`. Anything else is counted as `other`.
+pub const DEAD_LETTER_CLASSES: &[&str] =
+    &["rejected", "retry", "trap", "deadline", "limit", "route", "publish", "other"];
+
+/// How a plugin may fail: the label `kind`. Anything else is counted as `other`.
+pub const FAULT_KINDS: &[&str] =
+    &["trap", "deadline", "memory", "limit", "fatal", "verdict", "configure", "instantiate", "other"];
+
+/// The counters of a rule.
+#[derive(Debug)]
+pub struct RuleMetrics {
+    pub(super) published: Counter,
+    pub(super) dropped: Counter,
+    pub(super) dead_lettered: ByLabel,
+    pub(super) retried: Counter,
+    pub(super) terminated: Counter,
+    pub(super) publish_errors: Counter,
+}
+
+/// The counters of a source.
+#[derive(Debug, Default)]
+pub struct SourceMetrics {
+    pub(super) received: Counter,
+    pub(super) redelivered: Counter,
+    pub(super) unmatched: Counter,
+    pub(super) acknowledged: Counter,
+    pub(super) negative_acknowledged: Counter,
+    pub(super) dropped: Counter,
+    pub(super) in_flight_messages: Gauge,
+    pub(super) in_flight_bytes: Gauge,
+    pub(super) latency: Histogram,
+}
+
+/// The counters of a plugin.
+#[derive(Debug)]
+pub struct PluginMetrics {
+    pub(super) calls: Counter,
+    pub(super) faults: ByLabel,
+    pub(super) call_seconds: Histogram,
+    pub(super) instances_created: Counter,
+}
+
+/// A counter for each of a few fixed values of a label, of which the last one takes what is none of the others.
+pub(super) struct ByLabel {
+    values: &'static [&'static str],
+    counters: Box<[Counter]>,
+}
+
+impl RuleMetrics {
+    pub(super) fn new() -> Self {
+        Self {
+            published: Counter::default(),
+            dropped: Counter::default(),
+            dead_lettered: ByLabel::new(DEAD_LETTER_CLASSES),
+            retried: Counter::default(),
+            terminated: Counter::default(),
+            publish_errors: Counter::default(),
+        }
+    }
+
+    /// This many outputs were published and confirmed.
+    pub fn published(&self, count: usize) {
+        self.published.inc_by(count as u64);
+    }
+
+    /// A plugin dropped this many messages or parts of one.
+    pub fn dropped(&self, count: usize) {
+        self.dropped.inc_by(count as u64);
+    }
+
+    /// A dead letter was stored, for a failure of this class.
+    pub fn dead_lettered(&self, class: &str) {
+        self.dead_lettered.get(class).inc();
+    }
+
+    /// A message was handed back to be tried again.
+    pub fn retried(&self) {
+        self.retried.inc();
+    }
+
+    /// A message failed for good, and the rule keeps no dead letters.
+    pub fn terminated(&self) {
+        self.terminated.inc();
+    }
+
+    /// An output or dead letter could not be published.
+    pub fn publish_failed(&self) {
+        self.publish_errors.inc();
+    }
+}
+
+impl SourceMetrics {
+    /// A message of this many bytes entered the source's window.
+    pub fn entered(&self, bytes: u32) {
+        self.in_flight_messages.inc();
+        self.in_flight_bytes.inc_by(bytes.into());
+    }
+
+    /// A message of this many bytes left the source's window.
+    pub fn left(&self, bytes: u32) {
+        self.in_flight_messages.dec();
+        self.in_flight_bytes.dec_by(bytes.into());
+    }
+
+    /// A delivery was taken in.
+    pub fn received(&self, redelivered: bool) {
+        self.received.inc();
+        if redelivered {
+            self.redelivered.inc();
+        }
+    }
+
+    /// No rule takes this message.
+    pub fn unmatched(&self) {
+        self.unmatched.inc();
+    }
+
+    /// This many messages of a core source were lost before they could be taken in.
+    pub fn dropped(&self, count: u64) {
+        self.dropped.inc_by(count);
+    }
+
+    /// A delivery was resolved, this long after its intake.
+    pub fn settled(&self, took: Duration, acknowledged: bool) {
+        if acknowledged {
+            self.acknowledged.inc();
+            self.latency.observe(took);
+        } else {
+            self.negative_acknowledged.inc();
+        }
+    }
+}
+
+impl PluginMetrics {
+    pub(super) fn new() -> Self {
+        Self {
+            calls: Counter::default(),
+            faults: ByLabel::new(FAULT_KINDS),
+            call_seconds: Histogram::default(),
+            instances_created: Counter::default(),
+        }
+    }
+
+    /// A call took this long, and ended by a fault of this kind if there was one.
+    pub fn called(&self, took: Duration, fault: Option<&str>) {
+        self.calls.inc();
+        self.call_seconds.observe(took);
+        if let Some(kind) = fault {
+            self.faults.get(kind).inc();
+        }
+    }
+
+    /// An instance was made.
+    pub fn instance_created(&self) {
+        self.instances_created.inc();
+    }
+}
+
+impl ByLabel {
+    fn new(values: &'static [&'static str]) -> Self {
+        Self { values, counters: values.iter().map(|_| Counter::default()).collect() }
+    }
+
+    fn get(&self, value: &str) -> &Counter {
+        let known = self.values.iter().position(|known| *known == value);
+        &self.counters[known.unwrap_or(self.values.len() - 1)]
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&'static str, &Counter)> {
+        self.values.iter().copied().zip(&self.counters)
+    }
+}
+
+impl fmt::Debug for ByLabel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter().map(|(value, counter)| (value, counter.get()))).finish()
+    }
+}

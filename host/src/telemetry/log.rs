@@ -1,0 +1,119 @@
+//! Where log lines go and what they look like: one line an event on standard error, so that standard output stays
+//! free for what a command prints.
+
+use std::env;
+use std::io::{self, IsTerminal};
+
+use tracing::Dispatch;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::util::SubscriberInitExt;
+
+const DEFAULT_FILTER: &str = "info";
+
+/// What a log line looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum LogFormat {
+    /// Text for people, with colour on a terminal unless `NO_COLOR` is set.
+    #[default]
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Why logging could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The filter cannot be read.
+    #[error("the log filter {text:?} cannot be read: {source}; write it like `info` or `warn,trackside=debug`")]
+    Filter {
+        /// The filter.
+        text: String,
+        /// What is wrong with it.
+        source: tracing_subscriber::filter::ParseError,
+    },
+    /// It has been set up before.
+    #[error("logging is set up already: {0}")]
+    Installed(#[from] tracing_subscriber::util::TryInitError),
+}
+
+/// Sets logging up for the whole process. The filter has the syntax of tracing-subscriber's `EnvFilter`; without one
+/// it is `info`.
+///
+/// # Errors
+/// When the filter cannot be read, or logging is set up already.
+pub fn init_log(format: LogFormat, filter: Option<&str>) -> Result<(), LogError> {
+    let filter = filter.unwrap_or(DEFAULT_FILTER);
+    let refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let colour = io::stderr().is_terminal() && !refused;
+    dispatch(format, filter, colour, io::stderr)?.try_init()?;
+    Ok(())
+}
+
+fn dispatch<W>(format: LogFormat, filter: &str, colour: bool, writer: W) -> Result<Dispatch, LogError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let filter = EnvFilter::try_new(filter).map_err(|source| LogError::Filter { text: filter.to_owned(), source })?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(colour);
+    Ok(match format {
+        LogFormat::Human => Dispatch::new(lines.finish()),
+        LogFormat::Json => Dispatch::new(lines.json().flatten_event(true).finish()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Buffer {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(format: LogFormat, filter: &str, colour: bool) -> String {
+        let buffer = Buffer::default();
+        let writer = buffer.clone();
+        let dispatch = dispatch(format, filter, colour, move || writer.clone()).unwrap();
+        tracing::dispatcher::with_default(&dispatch, || {
+            tracing::info!(rule = "orders", "a \x1b[31mline");
+            tracing::debug!("detail");
+        });
+        let bytes = buffer.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn a_human_line_has_its_fields_and_no_escape_of_a_stranger() {
+        let text = logged(LogFormat::Human, "info", false);
+        assert!(text.contains("INFO") && text.contains("rule=\"orders\""), "{text}");
+        assert!(!text.contains('\x1b'), "{text:?}");
+        assert!(!text.contains("detail"));
+        assert!(logged(LogFormat::Human, "info", true).contains('\x1b'), "colour was asked for");
+    }
+
+    #[test]
+    fn a_json_line_is_one_flat_object() {
+        let text = logged(LogFormat::Json, "debug", false);
+        let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines.len(), 2);
+        assert_eq!((&lines[0]["rule"], &lines[0]["level"]), (&"orders".into(), &"INFO".into()));
+        assert_eq!(lines[1]["message"], "detail");
+    }
+
+    #[test]
+    fn a_filter_that_cannot_be_read_is_named() {
+        let error = dispatch(LogFormat::Human, "trackside=loud", false, io::sink).unwrap_err();
+        assert!(error.to_string().starts_with("the log filter \"trackside=loud\" cannot be read"), "{error}");
+    }
+}

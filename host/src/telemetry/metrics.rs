@@ -1,0 +1,271 @@
+//! All metrics: hands out the counters that others add to, and writes them down in the OpenMetrics text format.
+
+use std::borrow::Borrow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::registry::Registry;
+
+use crate::names::{PluginName, Revision, RuleName, SourceName};
+
+use super::definitions::{self, Definition};
+use super::handles::{ByLabel, PluginMetrics, RuleMetrics, SourceMetrics};
+
+/// The media type of what [`Metrics::encode`] returns (OpenMetrics 1.0).
+pub const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// All metrics of the process; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Metrics(Arc<State>);
+
+/// What the running program was built from.
+#[derive(Debug, Clone, Copy)]
+pub struct Build {
+    /// The version of Trackside.
+    pub version: &'static str,
+    /// The version of wasmtime.
+    pub wasmtime: &'static str,
+    /// The version of the plugin contract.
+    pub contract: &'static str,
+}
+
+/// The names that the revision in force has.
+#[derive(Debug, Clone, Default)]
+pub struct InUse {
+    /// Its rules.
+    pub rules: BTreeSet<RuleName>,
+    /// Its sources.
+    pub sources: BTreeSet<SourceName>,
+    /// Its plugins.
+    pub plugins: BTreeSet<PluginName>,
+}
+
+#[derive(Debug)]
+struct State {
+    build: Build,
+    connected: Gauge,
+    activated: Counter,
+    unchanged: Counter,
+    rejected: Counter,
+    last_reload_successful: Gauge,
+    tables: Mutex<Tables>,
+}
+
+/// Locked while a plan is compiled and while the metrics are read, and never by the hot path.
+#[derive(Debug, Default)]
+struct Tables {
+    rules: BTreeMap<RuleName, Arc<RuleMetrics>>,
+    sources: BTreeMap<SourceName, Arc<SourceMetrics>>,
+    plugins: BTreeMap<PluginName, Arc<PluginMetrics>>,
+    revision: Option<(Revision, SystemTime)>,
+}
+
+impl Metrics {
+    /// Begins with every counter at zero.
+    #[must_use]
+    pub fn new(build: Build) -> Self {
+        Self(Arc::new(State {
+            build,
+            connected: Gauge::default(),
+            activated: Counter::default(),
+            unchanged: Counter::default(),
+            rejected: Counter::default(),
+            last_reload_successful: Gauge::default(),
+            tables: Mutex::default(),
+        }))
+    }
+
+    /// The counters of a rule; the same ones for the same name until [`Metrics::retain`] removes them.
+    #[must_use]
+    pub fn rule(&self, name: &RuleName) -> Arc<RuleMetrics> {
+        let mut tables = self.0.tables();
+        Arc::clone(tables.rules.entry(name.clone()).or_insert_with(|| Arc::new(RuleMetrics::new())))
+    }
+
+    /// The counters of a source; the same ones for the same name until [`Metrics::retain`] removes them.
+    #[must_use]
+    pub fn source(&self, name: &SourceName) -> Arc<SourceMetrics> {
+        Arc::clone(self.0.tables().sources.entry(name.clone()).or_default())
+    }
+
+    /// The counters of a plugin; the same ones for the same name until [`Metrics::retain`] removes them.
+    #[must_use]
+    pub fn plugin(&self, name: &PluginName) -> Arc<PluginMetrics> {
+        let mut tables = self.0.tables();
+        Arc::clone(tables.plugins.entry(name.clone()).or_insert_with(|| Arc::new(PluginMetrics::new())))
+    }
+
+    /// Removes what the revision in force does not have, both after a new one was activated and after one was
+    /// rejected whose counters had been made already. Messages still in flight may go on adding to what was removed.
+    pub fn retain(&self, in_use: &InUse) {
+        let mut tables = self.0.tables();
+        tables.rules.retain(|name, _| in_use.rules.contains(name));
+        tables.sources.retain(|name, _| in_use.sources.contains(name));
+        tables.plugins.retain(|name, _| in_use.plugins.contains(name));
+    }
+
+    /// There is a connection to a NATS server, or no longer.
+    pub fn connected(&self, connected: bool) {
+        self.0.connected.set(connected.into());
+    }
+
+    /// A load of the configuration led to this revision being activated at this time.
+    pub fn reload_activated(&self, revision: &Revision, at: SystemTime) {
+        self.0.activated.inc();
+        self.0.last_reload_successful.set(1);
+        self.0.tables().revision = Some((revision.clone(), at));
+    }
+
+    /// A load of the configuration found nothing new.
+    pub fn reload_unchanged(&self) {
+        self.0.unchanged.inc();
+        self.0.last_reload_successful.set(1);
+    }
+
+    /// A load of the configuration was rejected.
+    pub fn reload_rejected(&self) {
+        self.0.rejected.inc();
+        self.0.last_reload_successful.set(0);
+    }
+
+    /// Everything in the text format of OpenMetrics 1.0, whose media type is [`OPEN_METRICS`].
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Arc::clone(&self.0)));
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).expect("writing to a string does not fail");
+        text
+    }
+}
+
+impl State {
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        // The tables are whole at every point where a panic could be, so a poisoned lock says nothing about them.
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn encode_process(&self, encoder: &mut DescriptorEncoder<'_>, tables: &Tables) -> fmt::Result {
+        let Build { version, wasmtime, contract } = self.build;
+        info(encoder, &definitions::BUILD, &[version, wasmtime, contract])?;
+        family(encoder, &definitions::CONNECTED, [([], &self.connected)])?;
+        if let Some((revision, at)) = &tables.revision {
+            info(encoder, &definitions::REVISION, &[revision.as_str()])?;
+            let since_epoch = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+            family(encoder, &definitions::ACTIVATED, [([], &ConstGauge::new(since_epoch.as_secs_f64()))])?;
+        }
+        let outcomes =
+            [(["activated"], &self.activated), (["unchanged"], &self.unchanged), (["rejected"], &self.rejected)];
+        family(encoder, &definitions::RELOADS, outcomes)?;
+        family(encoder, &definitions::RELOAD_SUCCESSFUL, [([], &self.last_reload_successful)])
+    }
+}
+
+impl Collector for State {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let tables = self.tables();
+        self.encode_process(&mut encoder, &tables)?;
+        encode_sources(&mut encoder, &tables.sources)?;
+        encode_rules(&mut encoder, &tables.rules)?;
+        encode_plugins(&mut encoder, &tables.plugins)
+    }
+}
+
+fn encode_sources(
+    encoder: &mut DescriptorEncoder<'_>,
+    sources: &BTreeMap<SourceName, Arc<SourceMetrics>>,
+) -> fmt::Result {
+    each(encoder, &definitions::SOURCE_RECEIVED, sources, |source| &source.received)?;
+    each(encoder, &definitions::SOURCE_REDELIVERED, sources, |source| &source.redelivered)?;
+    each(encoder, &definitions::SOURCE_UNMATCHED, sources, |source| &source.unmatched)?;
+    each(encoder, &definitions::SOURCE_ACKNOWLEDGED, sources, |source| &source.acknowledged)?;
+    each(encoder, &definitions::SOURCE_NEGATIVE, sources, |source| &source.negative_acknowledged)?;
+    each(encoder, &definitions::SOURCE_DROPPED, sources, |source| &source.dropped)?;
+    each(encoder, &definitions::SOURCE_IN_FLIGHT_MESSAGES, sources, |source| &source.in_flight_messages)?;
+    each(encoder, &definitions::SOURCE_IN_FLIGHT_BYTES, sources, |source| &source.in_flight_bytes)?;
+    each(encoder, &definitions::SOURCE_LATENCY, sources, |source| &source.latency)
+}
+
+fn encode_rules(encoder: &mut DescriptorEncoder<'_>, rules: &BTreeMap<RuleName, Arc<RuleMetrics>>) -> fmt::Result {
+    each(encoder, &definitions::RULE_PUBLISHED, rules, |rule| &rule.published)?;
+    each(encoder, &definitions::RULE_DROPPED, rules, |rule| &rule.dropped)?;
+    each_value(encoder, &definitions::RULE_DEAD_LETTERED, rules, |rule| &rule.dead_lettered)?;
+    each(encoder, &definitions::RULE_RETRIED, rules, |rule| &rule.retried)?;
+    each(encoder, &definitions::RULE_TERMINATED, rules, |rule| &rule.terminated)?;
+    each(encoder, &definitions::RULE_PUBLISH_ERRORS, rules, |rule| &rule.publish_errors)
+}
+
+fn encode_plugins(
+    encoder: &mut DescriptorEncoder<'_>,
+    plugins: &BTreeMap<PluginName, Arc<PluginMetrics>>,
+) -> fmt::Result {
+    each(encoder, &definitions::PLUGIN_CALLS, plugins, |plugin| &plugin.calls)?;
+    each_value(encoder, &definitions::PLUGIN_FAULTS, plugins, |plugin| &plugin.faults)?;
+    each(encoder, &definitions::PLUGIN_CALL_SECONDS, plugins, |plugin| &plugin.call_seconds)?;
+    each(encoder, &definitions::PLUGIN_INSTANCES, plugins, |plugin| &plugin.instances_created)
+}
+
+/// Writes one metric of all rules, sources or plugins.
+fn each<'m, N: Borrow<str>, H, M: EncodeMetric + 'm>(
+    encoder: &mut DescriptorEncoder<'_>,
+    definition: &'static Definition,
+    handles: &'m BTreeMap<N, Arc<H>>,
+    metric: impl Fn(&'m H) -> &'m M,
+) -> fmt::Result {
+    family(encoder, definition, handles.iter().map(|(name, handle)| ([name.borrow()], metric(handle))))
+}
+
+/// Writes one metric of all rules or plugins that has a further label.
+fn each_value<'m, N: Borrow<str>, H>(
+    encoder: &mut DescriptorEncoder<'_>,
+    definition: &'static Definition,
+    handles: &'m BTreeMap<N, Arc<H>>,
+    metric: impl Fn(&'m H) -> &'m ByLabel,
+) -> fmt::Result {
+    let samples = handles.iter().flat_map(|(name, handle)| {
+        let name: &str = name.borrow();
+        metric(handle).iter().map(move |(value, counter)| ([name, value], counter))
+    });
+    family(encoder, definition, samples)
+}
+
+fn describe<'e>(
+    encoder: &'e mut DescriptorEncoder<'_>,
+    definition: &'e Definition,
+) -> Result<MetricEncoder<'e>, fmt::Error> {
+    let unit = definition.open_metrics_unit();
+    encoder.encode_descriptor(definition.name, definition.help, unit, definition.metric_type())
+}
+
+/// Writes a metric with one sample for each set of values of its labels.
+fn family<'m, const LABELS: usize, M: EncodeMetric + 'm>(
+    encoder: &mut DescriptorEncoder<'_>,
+    definition: &'static Definition,
+    samples: impl IntoIterator<Item = ([&'m str; LABELS], &'m M)>,
+) -> fmt::Result {
+    let mut metric = describe(encoder, definition)?;
+    for (values, sample) in samples {
+        let labels: Vec<(&str, &str)> = definition.labels.iter().copied().zip(values).collect();
+        if labels.is_empty() {
+            sample.encode(metric)?;
+            return Ok(());
+        }
+        sample.encode(metric.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
+
+/// Writes a metric that is nothing but its labels.
+fn info(encoder: &mut DescriptorEncoder<'_>, definition: &'static Definition, values: &[&str]) -> fmt::Result {
+    let labels: Vec<(&str, &str)> = definition.labels.iter().copied().zip(values.iter().copied()).collect();
+    describe(encoder, definition)?.encode_info(&labels)
+}
+
+#[cfg(test)]
+mod tests;

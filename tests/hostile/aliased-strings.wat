@@ -1,0 +1,20 @@
+;; Attacks the host's memory: 100,000 strings of 60 KiB that are all the same bytes of the guest, in one call.
+(module
+  (import "trackside:plugin/message@0.1.0" "[static]selector.compile" (func $compile (param i32 i32 i32)))
+  (memory (export "memory") 16)
+  (global $next (mut i32) (i32.const 1024))
+  (func $realloc (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+    (global.set $next (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
+    (global.get $next)
+    (global.set $next (i32.add (global.get $next) (local.get 3))))
+  (func (export "trackside:plugin/stage@0.1.0#configure") (param i32 i32) (result i32) (i32.const 16))
+  (func (export "trackside:plugin/stage@0.1.0#handle") (result i32)
+    (local $at i32)
+    (local.set $at (i32.const 65536))
+    (loop $again
+      (i32.store (local.get $at) (i32.const 0))
+      (i32.store offset=4 (local.get $at) (i32.const 61440))
+      (local.set $at (i32.add (local.get $at) (i32.const 8)))
+      (br_if $again (i32.lt_u (local.get $at) (i32.const 865536))))
+    (call $compile (i32.const 65536) (i32.const 100000) (i32.const 64))
+    (i32.const 16)))

@@ -1,0 +1,16 @@
+;; Attacks the isolation of messages: it counts in its memory how many it was given, and puts the count, one byte, in the payload.
+(module
+  (import "trackside:plugin/message@0.1.0" "set-payload" (func $set_payload (param i32 i32)))
+  (memory (export "memory") 1)
+  (global $next (mut i32) (i32.const 1024))
+  (func $realloc (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+    (global.set $next (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
+    (global.get $next)
+    (global.set $next (i32.add (global.get $next) (local.get 3))))
+  (global $count (mut i32) (i32.const 0))
+  (func (export "trackside:plugin/stage@0.1.0#configure") (param i32 i32) (result i32) (i32.const 16))
+  (func (export "trackside:plugin/stage@0.1.0#handle") (result i32)
+    (global.set $count (i32.add (global.get $count) (i32.const 1)))
+    (i32.store8 (i32.const 64) (global.get $count))
+    (call $set_payload (i32.const 64) (i32.const 1))
+    (i32.const 16)))

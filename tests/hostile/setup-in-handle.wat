@@ -1,0 +1,14 @@
+;; Attacks the order of things: `handle` reads a file, which only `configure` may.
+(module
+  (import "trackside:plugin/setup@0.1.0" "read-file" (func $read_file (param i32 i32 i32)))
+  (memory (export "memory") 1)
+  (global $next (mut i32) (i32.const 1024))
+  (func $realloc (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+    (global.set $next (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
+    (global.get $next)
+    (global.set $next (i32.add (global.get $next) (local.get 3))))
+  (data (i32.const 256) "schemas/order.json")
+  (func (export "trackside:plugin/stage@0.1.0#configure") (param i32 i32) (result i32) (i32.const 16))
+  (func (export "trackside:plugin/stage@0.1.0#handle") (result i32)
+    (call $read_file (i32.const 256) (i32.const 18) (i32.const 64))
+    (i32.const 16)))

@@ -1,0 +1,46 @@
+//! The world of an end-to-end test: a real nats-server with a temporary store, a real `trackside`, and a client.
+//!
+//! `cargo xtask test` builds and provides both: it sets `NATS_SERVER` and `TRACKSIDE_BIN`.
+
+#[path = "../hostile/mod.rs"]
+pub mod hostile;
+mod process;
+mod server;
+mod setup;
+mod trackside;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use process::Process;
+pub use server::Server;
+pub use setup::Setup;
+pub use trackside::{Finished, Trackside, command};
+
+/// How long anything may take before a test gives it up. Generous, since the machine may be busy with other tests.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until `probe` gives something, and panics with `what` if it does not in time.
+///
+/// # Panics
+/// When [`PATIENCE`] is over.
+pub async fn until<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
+    let mut poll = tokio::time::interval(Duration::from_millis(20));
+    let found = tokio::time::timeout(PATIENCE, async {
+        loop {
+            poll.tick().await;
+            if let Some(found) = probe().await {
+                return found;
+            }
+        }
+    });
+    found.await.unwrap_or_else(|_| panic!("waited {PATIENCE:?} in vain for {what}"))
+}
+
+/// A path that `cargo xtask test` hands to the tests.
+fn provided(variable: &str) -> PathBuf {
+    match std::env::var_os(variable) {
+        Some(path) => PathBuf::from(path),
+        None => panic!("{variable} is not set; end-to-end tests are run by `cargo xtask test`"),
+    }
+}

@@ -1,0 +1,69 @@
+//! A configuration directory for a test.
+
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::provided;
+
+/// A configuration directory, and a free port for the admin API.
+#[derive(Debug)]
+pub struct Setup {
+    _folder: TempDir,
+    /// Apart from the folder itself, so that log files beside it are no change of the configuration.
+    directory: PathBuf,
+    /// Where the admin API is to listen.
+    pub admin: String,
+}
+
+impl Setup {
+    /// A directory whose `trackside.toml` has `[nats]`, `[admin]`, `[runtime]` and what is given.
+    ///
+    /// # Panics
+    /// When the temporary folder cannot be written.
+    #[must_use]
+    pub fn new(server: &str, rest: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let admin = free_address();
+        let setup = Self { directory: folder.path().join("config"), _folder: folder, admin };
+        let cache = cache_folder();
+        setup.write(
+            "trackside.toml",
+            &format!(
+                "[nats]\nservers = [\"{server}\"]\n[admin]\nlisten = \"{}\"\n[runtime]\ncache = {:?}\n{rest}\n",
+                setup.admin,
+                cache.display().to_string(),
+            ),
+        );
+        setup
+    }
+
+    /// Writes a file the way editors do: to another name first, then over the old one.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) {
+        let path = self.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a file has a folder")).expect("a folder in a temporary folder");
+        let draft = path.with_extension("draft~");
+        std::fs::write(&draft, text).expect("a file in a temporary folder");
+        std::fs::rename(&draft, &path).expect("a rename in a temporary folder");
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.directory
+    }
+}
+
+/// Compiled components are shared by all tests, so that each compiles only once.
+fn cache_folder() -> PathBuf {
+    provided("TRACKSIDE_BIN").parent().expect("a binary is in a folder").join("test-component-cache")
+}
+
+/// An address nobody listens at right now.
+fn free_address() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("its address").to_string()
+}

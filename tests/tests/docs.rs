@@ -1,0 +1,42 @@
+//! Documents that are made from the code, compared with it.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The reference of the standard plugins, which is what their crates say of themselves.
+fn plugins() -> String {
+    let mut document = String::from(
+        "# The standard plugins\n\nEach is a WebAssembly component, written with the SDK, and carried inside the binary: \
+         name it in a rule's stage,\nand give its settings under `with`. A value that begins with `env:` or `file:` is \
+         read from the environment or a\nfile by the host, so no secret has to be in a rule.\n\nThis page is made from \
+         the plugins' own documentation: `UPDATE_DOCS=1 cargo test -p trackside-tests --test docs`.\n",
+    );
+    for name in ["validate", "transform", "mask", "route"] {
+        let path = repository().join("plugins").join(name).join("src/lib.rs");
+        let source = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        write!(document, "\n## {name}\n\n").expect("a string takes all");
+        let lines = source.lines().map_while(|line| line.strip_prefix("//!"));
+        for line in lines.map(|line| line.strip_prefix(' ').unwrap_or(line)) {
+            // Comments inside of code begin with one hash and a space too.
+            let heading = line.starts_with("# ") && line.chars().nth(2).is_some_and(|c| c == '`' || c.is_uppercase());
+            let deeper = if heading { "##" } else { "" };
+            writeln!(document, "{deeper}{line}").expect("a string takes all");
+        }
+    }
+    document
+}
+
+#[test]
+fn the_reference_of_the_plugins_is_what_they_say_of_themselves() {
+    let path = repository().join("docs/plugins.md");
+    let made = plugins();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &made).expect("the docs can be written");
+    }
+    let there = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(there == made, "docs/plugins.md is out of date: UPDATE_DOCS=1 cargo test -p trackside-tests --test docs");
+}

@@ -1,0 +1,88 @@
+//! `cargo xtask`: builds, demo and checks of Trackside, with nothing to install by hand but a Rust toolchain.
+
+mod cargo;
+mod demo;
+mod nats;
+mod release;
+mod shell;
+mod steps;
+mod test;
+mod version;
+mod wasm;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::cargo::Workspace;
+
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask", about = "Builds, demo and checks of Trackside")]
+struct Args {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build the standard plugins to Wasm components, in target/plugins
+    Plugins {
+        /// Run their tests natively first
+        #[arg(long)]
+        native_test: bool,
+    },
+    /// Build one package to a Wasm component: a plugin of your own, or a guest of the tests
+    Guest {
+        /// The folder with its Cargo.toml, or with that of its workspace
+        manifest_dir: PathBuf,
+        /// The package's name
+        package: String,
+        /// The file to write, for example target/mine.wasm
+        out: PathBuf,
+    },
+    /// Print the path of a nats-server that is new enough, fetching one where there is none
+    NatsServer,
+    /// Build target/release/trackside with the standard plugins in it
+    Build,
+    /// Run every test: plugins, host and end to end against a real nats-server
+    Test,
+    /// Stream orders through a real nats-server and Trackside, and check that none was lost and no secret got out
+    Demo(demo::Args),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match perform(Args::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Never with a backtrace: what failed was some other program, and the error says which.
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn perform(args: Args) -> Result<()> {
+    let workspace = Workspace::locate().await?;
+    match args.task {
+        Task::Plugins { native_test } => {
+            if native_test {
+                test::plugins_natively(&workspace).await?;
+            }
+            wasm::build_plugins(&workspace).await
+        }
+        Task::Guest { manifest_dir, package, out } => {
+            wasm::build_guest(&workspace, &manifest_dir, &package, &out).await
+        }
+        Task::NatsServer => {
+            let server = nats::provision(&workspace).await?;
+            println!("{}", server.path.display());
+            Ok(())
+        }
+        Task::Build => release::build(&workspace).await.map(drop),
+        Task::Test => test::everything(&workspace).await,
+        Task::Demo(args) => demo::run(&workspace, &args).await,
+    }
+}

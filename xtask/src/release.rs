@@ -1,0 +1,20 @@
+//! The release build: one file with the standard plugins in it.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+use crate::cargo::{BUILD_LIMIT, Workspace};
+use crate::{shell, wasm};
+
+/// Builds the plugins, then `target/release/trackside`, and returns its path.
+pub(crate) async fn build(workspace: &Workspace) -> Result<PathBuf> {
+    wasm::build_plugins(workspace).await?;
+    let mut cargo = workspace.cargo();
+    cargo.args(["build", "--release", "--package", "trackside", "--bin", "trackside"]);
+    shell::run("building trackside", &mut cargo, BUILD_LIMIT).await?;
+    let binary = workspace.target.join("release").join("trackside");
+    let size = binary.metadata().with_context(|| format!("{} is not there after the build", binary.display()))?.len();
+    println!("trackside: {}, {}", workspace.shown(&binary), wasm::human_size(size));
+    Ok(binary)
+}

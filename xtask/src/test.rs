@@ -1,0 +1,42 @@
+//! Every test there is, in an order that fails early and compiles nothing twice.
+
+use anyhow::Result;
+
+use crate::cargo::{BUILD_LIMIT, Workspace};
+use crate::steps::Steps;
+use crate::{nats, shell, wasm};
+
+/// The plugins' own tests, natively: against the SDK's in-memory message.
+pub(crate) async fn plugins_natively(workspace: &Workspace) -> Result<()> {
+    let mut cargo = workspace.cargo();
+    cargo.args(["test", "--workspace", "--manifest-path"]).arg(workspace.plugins_source().join("Cargo.toml"));
+    shell::run("the plugins' tests", &mut cargo, BUILD_LIMIT).await
+}
+
+/// Everything: plugins to Wasm, their native tests, the binary, and the workspace's tests, doc tests included.
+pub(crate) async fn everything(workspace: &Workspace) -> Result<()> {
+    let mut steps = Steps::default();
+    let server = steps.step("nats-server", nats::provision(workspace)).await?;
+    println!("{} {}, {}", server.path.display(), server.version, server.origin);
+    steps.step("plugins to Wasm", wasm::build_plugins(workspace)).await?;
+    steps.step("plugins, natively", plugins_natively(workspace)).await?;
+    steps.step("build", build(workspace)).await?;
+    steps.step("tests", tests(workspace, &server)).await?;
+    steps.print_times();
+    Ok(())
+}
+
+/// `--all-targets` of the whole workspace builds the binary that the end-to-end tests start with the very features
+/// that `cargo test` asks for next, so that no dependency is compiled a second time.
+async fn build(workspace: &Workspace) -> Result<()> {
+    let mut cargo = workspace.cargo();
+    cargo.args(["build", "--workspace", "--all-targets"]);
+    shell::run("building the workspace", &mut cargo, BUILD_LIMIT).await
+}
+
+async fn tests(workspace: &Workspace, server: &nats::Server) -> Result<()> {
+    let mut cargo = workspace.cargo();
+    cargo.args(["test", "--workspace"]).env("NATS_SERVER", &server.path);
+    cargo.env("TRACKSIDE_BIN", workspace.target.join("debug").join("trackside"));
+    shell::run("the workspace's tests", &mut cargo, BUILD_LIMIT).await
+}
