@@ -29,7 +29,7 @@ impl Setup {
         let cache = cache_folder();
         setup.write(
             "trackside.toml",
-            &format!(
+            format!(
                 "[nats]\nservers = [\"{server}\"]\n[admin]\nlisten = \"{}\"\n[runtime]\ncache = {:?}\n{rest}\n",
                 setup.admin,
                 cache.display().to_string(),
@@ -48,6 +48,15 @@ impl Setup {
         let draft = path.with_extension("draft~");
         std::fs::write(&draft, text).expect("a file in a temporary folder");
         std::fs::rename(&draft, &path).expect("a rename in a temporary folder");
+    }
+
+    /// The directory, as an argument of a command.
+    ///
+    /// # Panics
+    /// When the name of the temporary folder is not UTF-8.
+    #[must_use]
+    pub fn argument(&self) -> &str {
+        self.path().to_str().expect("the temporary folder has a name of UTF-8")
     }
 
     /// The directory.

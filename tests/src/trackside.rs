@@ -34,8 +34,18 @@ pub struct Finished {
 /// When it cannot be run.
 #[must_use]
 pub fn command(arguments: &[&str], input: &[u8]) -> Finished {
+    command_with(arguments, &[], input)
+}
+
+/// The same, with these variables in its environment.
+///
+/// # Panics
+/// When it cannot be run.
+#[must_use]
+pub fn command_with(arguments: &[&str], environment: &[(&str, &str)], input: &[u8]) -> Finished {
     let mut child = Command::new(provided("TRACKSIDE_BIN"))
         .args(arguments)
+        .envs(environment.iter().copied())
         .env("NO_COLOR", "1")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures::StreamExt;
 use serde_json::json;
-use trackside_tests::{PATIENCE, Server, Setup, Trackside, until};
+use trackside_tests::{PATIENCE, Server, Setup, Stored, Trackside, until};
 
 const ORDERS: &str = r#"
 [sources.orders]
@@ -138,10 +138,7 @@ dead-letter = "dead.orders"
     assert_eq!(to_core.payload, "plain text");
     assert_eq!(to_core.headers.expect("headers").get("Trackside-Rule").expect("a stamp").as_str(), "to-core");
     let parts = server.stored("CLEAN", 3).await;
-    assert_eq!(
-        parts.iter().map(|part| part.json()).collect::<Vec<_>>(),
-        [json!({"a":1}), json!({"a":2}), json!({"a":3})]
-    );
+    assert_eq!(parts.iter().map(Stored::json).collect::<Vec<_>>(), [json!({"a":1}), json!({"a":2}), json!({"a":3})]);
     let dead = server.stored("DEAD", 1).await;
     assert_eq!(dead[0].subject, "dead.orders");
     assert_eq!(dead[0].text(), r#"{"no":"id 4111"}"#);

@@ -47,7 +47,7 @@ impl Offline {
     /// Prints what is odd about the configuration, but not wrong, to standard error.
     pub fn print_warnings(&self) {
         if !self.warnings.is_empty() {
-            eprintln!("{}", Report(self.warnings.clone()).render(look()));
+            eprintln!("{}\n", Report(self.warnings.clone()).render(look()).trim_end());
         }
     }
 }
@@ -77,7 +77,7 @@ pub(super) fn engine(rules: &Rules) -> Result<Engine, Failure> {
 /// A report as a person is shown it, warnings before errors, with a last line that counts them.
 fn shown(mut report: Report, warnings: Vec<Problem>) -> Failure {
     report.0.splice(0..0, warnings);
-    Failure::new(report.render(look()))
+    Failure::new(report.render(look()).trim_end())
 }
 
 fn look() -> Look {

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::app::{Failure, Offline};
-use crate::message::{Headers, Message, Origin, OriginKind, Subject};
+use crate::message::{Header, Headers, Message, Origin, OriginKind, Subject};
 use crate::names::SourceName;
 use crate::pipeline::{Observation, Runner, observations};
 use crate::plan::Plan;
@@ -27,16 +27,16 @@ pub(super) struct Arguments {
     directory: PathBuf,
 
     /// The message's subject.
-    #[arg(long, required_unless_present = "jsonl", conflicts_with = "jsonl")]
-    subject: Option<String>,
+    #[arg(long, required_unless_present = "jsonl", conflicts_with = "jsonl", value_parser = Subject::new)]
+    subject: Option<Subject>,
 
     /// The source that it comes from; without it, every source whose subjects include this one.
     #[arg(long, value_name = "NAME", conflicts_with = "jsonl")]
     source: Option<String>,
 
     /// A header of the message; may be repeated.
-    #[arg(long = "header", value_name = "K=V", conflicts_with = "jsonl")]
-    headers: Vec<String>,
+    #[arg(long = "header", value_name = "K=V", conflicts_with = "jsonl", value_parser = header)]
+    headers: Vec<Header>,
 
     /// Reads one message a line: {"subject":…,"source":…,"headers":{…},"payload":…}, with `payload_base64` or
     /// `payload_text` in place of `payload` for what is not JSON.
@@ -90,7 +90,12 @@ pub(super) fn trial(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let mut runner = offline.runner(true);
     let mut out = std::io::BufWriter::new(stdout().lock());
     let mut well = true;
-    if arguments.jsonl {
+    if let Some(subject) = &arguments.subject {
+        let mut payload = Vec::new();
+        open(&arguments.file)?.read_to_end(&mut payload).map_err(|error| unreadable(&arguments.file, &error))?;
+        let trial = single(arguments, subject, payload);
+        print(&mut out, run(offline.plan(), &mut runner, &trial, 1).map_err(Failure::new)?)?;
+    } else {
         let mut number = 0;
         for line in BufReader::new(open(&arguments.file)?).split(b'\n') {
             number += 1;
@@ -107,11 +112,6 @@ pub(super) fn trial(arguments: &Arguments) -> Result<ExitCode, Failure> {
                 }
             }
         }
-    } else {
-        let mut payload = Vec::new();
-        open(&arguments.file)?.read_to_end(&mut payload).map_err(|error| unreadable(&arguments.file, &error))?;
-        let trial = single(arguments, payload).map_err(Failure::new)?;
-        print(&mut out, run(offline.plan(), &mut runner, &trial, 1).map_err(Failure::new)?)?;
     }
     out.flush().map_err(|error| Failure::new(format!("cannot write the outcomes: {error}")))?;
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -126,7 +126,13 @@ fn run(plan: &Plan, runner: &mut Runner, trial: &Trial, number: u64) -> Result<V
         delivery: 1,
     });
     let mut all = Vec::new();
-    for source in sources(plan, trial)? {
+    let sources = sources(plan, trial)?;
+    let nobody = match (&trial.source, sources.is_empty()) {
+        (None, _) => "no rule takes this subject".to_owned(),
+        (Some(name), false) => format!("no rule of source `{name}` takes this subject"),
+        (Some(name), true) => format!("source `{name}` does not deliver this subject"),
+    };
+    for source in sources {
         let mut found = Vec::new();
         plan.sources[&source].index.find(subject, &mut found);
         let outcomes: Vec<_> = found
@@ -138,7 +144,7 @@ fn run(plan: &Plan, runner: &mut Runner, trial: &Trial, number: u64) -> Result<V
         }
     }
     if all.is_empty() {
-        all.push(Observation::unmatched(subject, "no rule takes this subject".to_owned()));
+        all.push(Observation::unmatched(subject, nobody));
     }
     for observation in &mut all {
         observation.message = Some(number);
@@ -148,29 +154,34 @@ fn run(plan: &Plan, runner: &mut Runner, trial: &Trial, number: u64) -> Result<V
 
 /// The sources that the message may have come from.
 fn sources(plan: &Plan, trial: &Trial) -> Result<Vec<SourceName>, String> {
-    let Some(name) = &trial.source else {
-        let could = plan.sources.iter().filter(|(_, source)| source.could_deliver(trial.message.subject.as_str()));
-        return Ok(could.map(|(name, _)| name.clone()).collect());
-    };
-    match plan.sources.get_key_value(name.as_str()) {
-        Some((name, _)) => Ok(vec![name.clone()]),
-        None => {
-            let known: Vec<_> = plan.sources.keys().map(SourceName::as_str).collect();
-            Err(format!("there is no source {name:?}; the configuration has {}", known.join(", ")))
-        }
+    if let Some(name) = &trial.source
+        && !plan.sources.contains_key(name.as_str())
+    {
+        let known: Vec<_> = plan.sources.keys().map(SourceName::as_str).collect();
+        return Err(format!(
+            "there is no source `{}`; the configuration has {}",
+            name.escape_debug(),
+            known.join(", ")
+        ));
     }
+    let asked = |name: &SourceName| trial.source.as_ref().is_none_or(|asked| asked == name.as_str());
+    let subject = trial.message.subject.as_str();
+    let could = plan.sources.iter().filter(|(name, source)| asked(name) && source.could_deliver(subject));
+    Ok(could.map(|(name, _)| name.clone()).collect())
 }
 
-fn single(arguments: &Arguments, payload: Vec<u8>) -> Result<Trial, String> {
-    let mut headers = Headers::default();
-    for header in &arguments.headers {
-        let (name, value) =
-            header.split_once('=').ok_or_else(|| format!("--header {header:?} is not of the form K=V"))?;
-        headers.push(name.to_owned(), value);
-    }
-    let subject = subject(arguments.subject.as_deref().unwrap_or_default())?;
-    let message = Message { subject, headers, payload: Bytes::from(payload) };
-    Ok(Trial { message, source: arguments.source.clone(), timestamp_ms: now_ms() })
+fn single(arguments: &Arguments, subject: &Subject, payload: Vec<u8>) -> Trial {
+    let headers = arguments.headers.iter().cloned().collect();
+    let message = Message { subject: subject.clone(), headers, payload: Bytes::from(payload) };
+    Trial { message, source: arguments.source.clone(), timestamp_ms: now_ms() }
+}
+
+/// A header as an argument spells it.
+fn header(argument: &str) -> Result<Header, String> {
+    let (name, value) = argument.split_once('=').ok_or("write it as NAME=VALUE")?;
+    let mut one = Headers::default();
+    one.append_by_producer(name, value).map_err(|error| error.to_string())?;
+    Ok(Header { name: name.to_owned().into(), value: value.to_owned() })
 }
 
 fn parse(line: &[u8]) -> Result<Trial, String> {
@@ -187,17 +198,18 @@ fn parse(line: &[u8]) -> Result<Trial, String> {
     };
     let mut headers = Headers::default();
     for (name, values) in line.headers {
-        match values {
-            OneOrMany::One(value) => headers.push(name, value),
-            OneOrMany::Many(values) => values.into_iter().for_each(|value| headers.push(name.clone(), value)),
+        let values = match values {
+            OneOrMany::One(value) => vec![value],
+            OneOrMany::Many(values) => values,
+        };
+        for value in values {
+            let appended = headers.append_by_producer(&name, &value);
+            appended.map_err(|error| format!("header `{}`: {error}", name.escape_debug()))?;
         }
     }
-    let message = Message { subject: subject(&line.subject)?, headers, payload };
+    let subject = Subject::new(&line.subject).map_err(|error| format!("subject: {error}"))?;
+    let message = Message { subject, headers, payload };
     Ok(Trial { message, source: line.source, timestamp_ms: line.timestamp.unwrap_or_else(now_ms) })
-}
-
-fn subject(text: &str) -> Result<Subject, String> {
-    Subject::new(text).map_err(|error| format!("subject: {error}"))
 }
 
 fn now_ms() -> u64 {

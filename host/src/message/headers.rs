@@ -102,6 +102,16 @@ impl Headers {
         Ok(())
     }
 
+    /// Adds a header on behalf of a producer, who may use the reserved names.
+    ///
+    /// # Errors
+    /// When NATS cannot carry the name or value.
+    pub fn append_by_producer(&mut self, name: &str, value: &str) -> Result<(), HeaderError> {
+        check_carried(name, value)?;
+        self.push(name.to_owned(), value);
+        Ok(())
+    }
+
     /// Bytes of all names and values.
     #[must_use]
     pub fn byte_len(&self) -> usize {
@@ -118,14 +128,19 @@ pub fn is_reserved(name: &str) -> bool {
 }
 
 fn check(name: &str, value: &str) -> Result<(), HeaderError> {
+    if is_reserved(name) {
+        return Err(HeaderError::Reserved);
+    }
+    check_carried(name, value)
+}
+
+/// Whether NATS can carry it.
+fn check_carried(name: &str, value: &str) -> Result<(), HeaderError> {
     if name.is_empty() {
         return Err(HeaderError::EmptyName);
     }
     if let Some(bad) = name.chars().find(|c| !c.is_ascii_graphic() || *c == ':') {
         return Err(HeaderError::Name(bad));
-    }
-    if is_reserved(name) {
-        return Err(HeaderError::Reserved);
     }
     match value.chars().find(|c| c.is_control() && *c != '\t') {
         Some(bad) => Err(HeaderError::Value(bad)),

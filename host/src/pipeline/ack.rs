@@ -110,8 +110,13 @@ async fn unpublished(job: &Job, rule: &RulePlan, error: &PublishError, publisher
     rule.metrics.publish_failed();
     tracing::warn!(rule = %rule.name, id = %job.origin.id, %error, "an output could not be published");
     let failure = Failure::of_rule(FailureClass::Publish, error.to_string());
-    let failure = if error.retryable() { failure.retried(None) } else { failure };
-    let sent = fail(job, rule, failure, publisher).await;
+    let sent = if error.is_disconnected() && job.acker.redelivers() {
+        // It says nothing about the message, so it does not count against its tries.
+        Sent::Retry(failure)
+    } else {
+        let failure = if error.retryable() { failure.retried(None) } else { failure };
+        fail(job, rule, failure, publisher).await
+    };
     conclude(job, rule, sent).await
 }
 

@@ -133,7 +133,7 @@ pub fn observations(
     outcomes: &[(usize, Outcome)],
 ) -> Vec<Observation> {
     if outcomes.is_empty() {
-        let reason = format!("no rule of source {source} takes this subject");
+        let reason = format!("no rule of source `{source}` takes this subject");
         return vec![Observation::unmatched(message.subject.as_str(), reason)];
     }
     let mut all = Vec::new();

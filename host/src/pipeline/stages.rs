@@ -102,9 +102,12 @@ impl Runner {
         while let Some(stage) = rule.stages.get(branch.next) {
             branch.next += 1;
             let mut work = Work { message: std::mem::take(&mut branch.message), origin: Arc::clone(origin) };
-            let begun = Instant::now();
+            let (begun, created) = (Instant::now(), self.instances.created());
             let result = self.instances.call(&stage.stage, &mut work);
             let took = begun.elapsed();
+            if self.instances.created() > created {
+                stage.metrics.instance_created();
+            }
             branch.message = work.message;
             record(stage, &result, took);
             if self.tracing {

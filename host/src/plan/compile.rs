@@ -92,7 +92,7 @@ impl Compiler {
         let wanted: Vec<_> = wanted.into_iter().collect();
         let loaded = parallel(&wanted, |(name, location)| {
             let settings = rules.config.plugins.get(*name).cloned().unwrap_or_default();
-            self.load_one(name, settings).map_err(|problem| problem.at(location.clone()))
+            self.load_one(name, settings).map_err(|problem| Box::new((*problem).at(location.clone())))
         });
         let mut plugins = BTreeMap::new();
         for ((name, _), result) in wanted.into_iter().zip(loaded) {
@@ -100,13 +100,13 @@ impl Compiler {
                 Ok(plugin) => {
                     plugins.insert(name.clone(), plugin);
                 }
-                Err(problem) => problems.push(problem),
+                Err(problem) => problems.push(*problem),
             }
         }
         plugins
     }
 
-    fn load_one(&self, name: &PluginName, settings: PluginSettings) -> Result<Arc<Plugin>, Problem> {
+    fn load_one(&self, name: &PluginName, settings: PluginSettings) -> Result<Arc<Plugin>, Box<Problem>> {
         let bytes = match &settings.path {
             Some(path) => fs::read(path).map(Cow::Owned).map_err(|error| {
                 Problem::error(format!("plugin `{name}`: {} cannot be read: {error}", path.display()))
@@ -117,13 +117,13 @@ impl Compiler {
                     .help("build it by `cargo xtask build`, or give `path` in `[plugins.…]`")
             })?,
         };
-        if let Some(known) = self.plugins.get(name) {
-            if *known.digest() == <[u8; 32]>::from(Sha256::digest(&bytes)) && *known.settings() == settings {
-                return Ok(Arc::clone(known));
-            }
+        let digest: [u8; 32] = Sha256::digest(&bytes).into();
+        let unchanged = |known: &&Arc<Plugin>| *known.digest() == digest && *known.settings() == settings;
+        if let Some(known) = self.plugins.get(name).filter(unchanged) {
+            return Ok(Arc::clone(known));
         }
         let source = PluginSource { name: name.clone(), bytes, settings };
-        self.engine.load(source).map_err(|error| Problem::error(format!("plugin `{name}`: {error}")))
+        self.engine.load(source).map_err(|error| Box::new(Problem::error(format!("plugin `{name}`: {error}"))))
     }
 
     /// Configures every distinct stage once, however many rules use it.
@@ -169,7 +169,7 @@ impl Compiler {
                 Ok(known) => {
                     stages.known.insert(key, known);
                 }
-                Err(problem) => problems.push(problem),
+                Err(problem) => problems.push(*problem),
             }
         }
         stages
@@ -181,7 +181,7 @@ impl Compiler {
         wanted: &Wanted<'_>,
         plugins: &BTreeMap<PluginName, Arc<Plugin>>,
         rules: &Rules,
-    ) -> Result<Known, Problem> {
+    ) -> Result<Known, Box<Problem>> {
         let plugin = &plugins[&key.plugin];
         let known = self.stages.get(key).filter(|known| Arc::ptr_eq(&known.plugin, plugin));
         if let Some(known) = known.filter(|known| known.stage.files().is_empty()) {
@@ -199,7 +199,8 @@ impl Compiler {
                 let text = error.to_string();
                 let (location, reason) = wanted.stage.with_location.find_in(&text);
                 let message = format!("rule `{}`, plugin `{}`: {text}", wanted.rule.name, key.plugin);
-                Err(Problem::error(message).at(location).label(reason.lines().next().unwrap_or_default()))
+                let label = reason.lines().next().unwrap_or_default();
+                Err(Box::new(Problem::error(message).at(location).label(label)))
             }
         }
     }

@@ -17,6 +17,7 @@ pub struct Instances {
     live: BTreeMap<u64, Live>,
     /// Counts calls, to tell which instance has not been called for longest.
     clock: u64,
+    created: u64,
 }
 
 #[derive(Debug)]
@@ -30,7 +31,7 @@ impl Instances {
     /// goes. See [`Engine::instances_per_thread`](super::Engine::instances_per_thread).
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self { limit: limit.max(1), live: BTreeMap::new(), clock: 0 }
+        Self { limit: limit.max(1), live: BTreeMap::new(), clock: 0, created: 0 }
     }
 
     /// Has a stage handle a message. Needs 2 MiB of stack at least; plugins that import WASI need a thread that is
@@ -41,11 +42,13 @@ impl Instances {
     pub fn call(&mut self, stage: &Arc<ConfiguredStage>, work: &mut Work) -> Result<Verdict, CallError> {
         if stage.plugin().settings().isolation == Isolation::Message {
             self.make_room();
+            self.created += 1;
             return stage.instantiate()?.handle(work);
         }
         self.clock += 1;
         if !self.live.contains_key(&stage.id()) {
             self.make_room();
+            self.created += 1;
             self.live.insert(stage.id(), Live { instance: stage.instantiate()?, called: 0 });
         }
         let live = self.live.get_mut(&stage.id()).expect("it is there or was put there");
@@ -60,6 +63,12 @@ impl Instances {
     /// Gives up the instances of all other stages than these.
     pub fn keep_only(&mut self, stages: &BTreeSet<u64>) {
         self.live.retain(|id, _| stages.contains(id));
+    }
+
+    /// How many instances there have been, those that could not be made included.
+    #[must_use]
+    pub fn created(&self) -> u64 {
+        self.created
     }
 
     /// How many instances are alive.

@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::SubscriberInitExt;
 
-const DEFAULT_FILTER: &str = "info";
+const DEFAULT_FILTER: &str = "info,async_nats=error";
 
 /// What a log line looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -38,7 +38,7 @@ pub enum LogError {
 }
 
 /// Sets logging up for the whole process. The filter has the syntax of tracing-subscriber's `EnvFilter`; without one
-/// it is `info`.
+/// it is `info`, and of the NATS client only errors, since the backbone tells of its events in words of its own.
 ///
 /// # Errors
 /// When the filter cannot be read, or logging is set up already.

@@ -93,6 +93,7 @@ impl Message {
             .collect())
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "the same signature as in the sandbox, where values are sent")]
     pub(crate) fn replace(&mut self, selector: &Selector, values: Vec<Option<Value>>) -> Result<(), PayloadError> {
         let limits = Limits::default();
         let matches = selector.0.select(&self.payload, &limits)?;

@@ -11,9 +11,10 @@ use trackside_plugin::{
 };
 
 /// Does what its settings say.
+#[derive(Debug)]
 struct Puppet(Settings);
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Settings {
     #[serde(default)]
@@ -22,7 +23,7 @@ struct Settings {
     file: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 enum Step {
     Header(String, String),
@@ -98,13 +99,14 @@ fn replace(message: &mut Message, path: &str, value: Option<Value>) -> Result<()
     Ok(message.replace(&selector, vec![value; count])?)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "reads better with `json!`")]
 fn puppet(steps: serde_json::Value) -> trackside_plugin::testing::Configured<Puppet> {
-    Host::new().configure(json!({ "steps": steps })).unwrap()
+    Host::new().configure(json!({ "steps": steps })).expect("the puppet takes any steps")
 }
 
 #[track_caller]
 fn refused(host: &Host, with: serde_json::Value, expected: &str) {
-    assert_eq!(host.configure::<Puppet>(with).err().expect("it should be refused").to_string(), expected);
+    assert_eq!(host.configure::<Puppet>(with).expect_err("it should be refused").to_string(), expected);
 }
 
 #[test]

@@ -359,7 +359,7 @@ fn settings_that_make_no_sense_are_refused_by_their_key() {
             format!("split.parts[0].to: the rule has no route `x`; {routes}"),
         ),
     ] {
-        assert_eq!(configure(with).err().expect("it should be refused").to_string(), expected);
+        assert_eq!(configure(with).expect_err("it should be refused").to_string(), expected);
     }
     assert!(configure(parts(json!([{ "to": "eu", "percent": 0.1 }, { "to": "us", "percent": 99.9 }]))).is_ok());
 }

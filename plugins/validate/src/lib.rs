@@ -118,7 +118,9 @@ impl Stage for Validate {
                 }
                 Choice::One(Schema::load("schema", &file, &options, setup)?)
             }
-            (None, Some(files)) => Choice::several(files, settings.by, settings.otherwise, &options, setup)?,
+            (None, Some(files)) => {
+                Choice::several(files, settings.by.as_deref(), settings.otherwise.as_deref(), &options, setup)?
+            }
             (Some(_), Some(_)) => return Err("give either `schema` or `schemas`, not both".into()),
             (None, None) => return Err("`schema` is missing; write the path of a schema file".into()),
         };
@@ -140,14 +142,14 @@ impl Stage for Validate {
 impl Choice {
     fn several(
         files: BTreeMap<String, String>,
-        by: Option<String>,
-        otherwise: Option<String>,
+        by: Option<&str>,
+        otherwise: Option<&str>,
         options: &Options<'_>,
         setup: &Setup,
     ) -> Result<Self, SetupError> {
         let by = by.ok_or("`by` is missing; write `header:NAME` or a JSONPath that names one of the schemas")?;
-        let by = Field::compile(&by).map_err(|error| error.at("by"))?;
-        let otherwise = match otherwise.as_deref() {
+        let by = Field::compile(by).map_err(|error| error.at("by"))?;
+        let otherwise = match otherwise {
             None | Some("reject") => Otherwise::Reject,
             Some("forward") => Otherwise::Forward,
             Some(name) if files.contains_key(name) => Otherwise::Schema(name.to_owned()),

@@ -32,7 +32,8 @@ pub(crate) enum Toolchain {
 }
 
 impl Toolchain {
-    /// Finds a way, installing one if there is none: first what is there, then what takes longer.
+    /// Finds a way: first what is there, then what can be installed. A root on Debian is most often a container or a
+    /// build machine, whose packages come from where the system's do; everybody else has rustup fetch the target.
     ///
     /// # Errors
     /// When there is none and none could be installed; the error says what to install.
@@ -44,16 +45,16 @@ impl Toolchain {
             return Ok(debian);
         }
         let mut tried = Vec::new();
-        match rustup_target_add().await {
-            Ok(()) if target_is_installed().await => return Ok(Self::Ordinary),
-            Ok(()) => tried.push("`rustup target add` succeeded, but for another toolchain".to_owned()),
-            Err(error) => tried.push(error.to_string()),
-        }
         match apt_install().await {
             Ok(()) => match debian().await {
                 Some(debian) => return Ok(debian),
                 None => tried.push("apt-get installed the packages, but not where they are looked for".to_owned()),
             },
+            Err(error) => tried.push(error.to_string()),
+        }
+        match rustup_target_add().await {
+            Ok(()) if target_is_installed().await => return Ok(Self::Ordinary),
+            Ok(()) => tried.push("`rustup target add` succeeded, but for another toolchain".to_owned()),
             Err(error) => tried.push(error.to_string()),
         }
         bail!(
