@@ -58,7 +58,7 @@ impl Sources {
         Self { tasks, stop }
     }
 
-    /// Stops taking messages in. What was delivered and not yet handed to a lane goes back to its stream.
+    /// Stops taking messages in.
     pub(super) async fn stop(mut self) {
         self.stop.send_replace(true);
         while self.tasks.join_next().await.is_some() {}
@@ -77,12 +77,7 @@ async fn keep_open(
     let mut intake = Intake::new(name.clone(), window, &live, lanes);
     loop {
         readiness.set(Condition::Source(name.clone()), Ok(()));
-        let ended = tokio::select! {
-            biased;
-            _ = stop.wait_for(|stop| *stop) => return,
-            ended = intake.run(&mut source) => ended,
-        };
-        let Err(error) = ended;
+        let Err(error) = intake.run(&mut source, &mut stop).await else { return };
         tracing::error!(source = %name, %error, "the source ended; it is opened again");
         readiness.set(Condition::Source(name.clone()), Err(error.to_string()));
         let reopened = tokio::select! {

@@ -1,10 +1,9 @@
 //! Takes deliveries off a source, bounded in messages and bytes, pins the plan for each, and hands them to the lanes.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::backbone::{Acker, Delivery, Room, Source, SourceError};
 use crate::message::{Message, Origin, Subject};
@@ -119,15 +118,18 @@ impl Intake {
         Self { source, window, live: live.reader(), lanes, dropped: 0 }
     }
 
-    /// Feeds the lanes until the source has nothing more to give. Cancel safe but for messages that were delivered
-    /// and not yet handed to a lane: these are not acknowledged, so a durable source delivers them again.
+    /// Feeds the lanes until it is told to stop. What was delivered by then is still handed to the lanes, so that
+    /// nothing has to wait for the ack wait to come again.
     ///
     /// # Errors
-    /// Why the source ended.
-    pub async fn run(&mut self, source: &mut Source) -> Result<Infallible, SourceError> {
+    /// Why the source ended by itself.
+    pub async fn run(&mut self, source: &mut Source, stop: &mut watch::Receiver<bool>) -> Result<(), SourceError> {
         loop {
-            let room = self.window.room().await;
-            let deliveries = source.next(room).await;
+            let deliveries = tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => return Ok(()),
+                deliveries = next(source, &self.window) => deliveries,
+            };
             self.count_dropped(source.dropped());
             for delivery in deliveries? {
                 self.take(delivery).await;
@@ -153,4 +155,10 @@ impl Intake {
             self.dropped = in_all;
         }
     }
+}
+
+/// Waits for room, then for what the source delivers into it. Cancel safe, as the source is.
+async fn next(source: &mut Source, window: &Window) -> Result<Vec<Delivery>, SourceError> {
+    let room = window.room().await;
+    source.next(room).await
 }
