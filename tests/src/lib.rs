@@ -15,7 +15,7 @@ use std::time::Duration;
 pub use process::Process;
 pub use server::{Server, Stored};
 pub use setup::Setup;
-pub use trackside::{Finished, Trackside, command, command_with};
+pub use trackside::{Finished, Trackside, command, command_unread, command_with};
 
 /// How long anything may take before a test gives it up. Generous, since the machine may be busy with other tests.
 pub const PATIENCE: Duration = Duration::from_secs(60);

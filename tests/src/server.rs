@@ -15,6 +15,7 @@ use crate::{PATIENCE, Process, provided, until};
 pub struct Server {
     process: Process,
     folder: TempDir,
+    arguments: Vec<String>,
     port: u16,
 }
 
@@ -70,10 +71,16 @@ impl From<&async_nats::Message> for Stored {
 impl Server {
     /// Starts it on a free port and waits until it listens.
     pub async fn start() -> Self {
+        Self::start_with(&["--jetstream"]).await
+    }
+
+    /// The same with these arguments, which may leave JetStream out or add users.
+    pub async fn start_with(arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let process = Self::spawn(folder.path(), None);
+        let arguments: Vec<_> = arguments.iter().map(ToString::to_string).collect();
+        let process = Self::spawn(folder.path(), &arguments, None);
         let port = until("nats-server to listen", async || listening_port(folder.path())).await;
-        Self { process, folder, port }
+        Self { process, folder, arguments, port }
     }
 
     /// Kills it as a power failure would.
@@ -89,7 +96,7 @@ impl Server {
                 std::fs::remove_file(entry.path()).expect("a stale file can be removed");
             }
         }
-        self.process = Self::spawn(self.folder.path(), Some(self.port));
+        self.process = Self::spawn(self.folder.path(), &self.arguments, Some(self.port));
         until("nats-server to listen again", async || listening_port(self.folder.path())).await;
     }
 
@@ -150,9 +157,9 @@ impl Server {
         .await;
     }
 
-    fn spawn(folder: &Path, port: Option<u16>) -> Process {
+    fn spawn(folder: &Path, arguments: &[String], port: Option<u16>) -> Process {
         let mut command = Command::new(provided("NATS_SERVER"));
-        command.args(["--addr", "127.0.0.1", "--jetstream"]);
+        command.args(["--addr", "127.0.0.1"]).args(arguments);
         command.arg("--store_dir").arg(folder.join("store"));
         command.arg("--ports_file_dir").arg(folder);
         command.args(["--port", &port.map_or("-1".to_owned(), |port| port.to_string())]);

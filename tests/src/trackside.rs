@@ -43,6 +43,19 @@ pub fn command(arguments: &[&str], input: &[u8]) -> Finished {
 /// When it cannot be run.
 #[must_use]
 pub fn command_with(arguments: &[&str], environment: &[(&str, &str)], input: &[u8]) -> Finished {
+    run(arguments, environment, input, true)
+}
+
+/// The same with a standard output that nobody reads and that is closed at once.
+///
+/// # Panics
+/// When it cannot be run.
+#[must_use]
+pub fn command_unread(arguments: &[&str], input: &[u8]) -> Finished {
+    run(arguments, &[], input, false)
+}
+
+fn run(arguments: &[&str], environment: &[(&str, &str)], input: &[u8], read: bool) -> Finished {
     let mut child = Command::new(provided("TRACKSIDE_BIN"))
         .args(arguments)
         .envs(environment.iter().copied())
@@ -52,6 +65,9 @@ pub fn command_with(arguments: &[&str], environment: &[(&str, &str)], input: &[u
         .stderr(Stdio::piped())
         .spawn()
         .expect("trackside can be started");
+    if !read {
+        drop(child.stdout.take());
+    }
     let mut stdin = child.stdin.take().expect("it was piped");
     let input = input.to_owned();
     // From another thread, or both sides could wait for the other to read. It may also end without reading.
@@ -93,8 +109,14 @@ impl Trackside {
     /// Starts `trackside run` and does not wait.
     #[must_use]
     pub fn spawn(directory: &Path, admin: &str, environment: &[(&str, &str)]) -> Self {
+        Self::spawn_with(&["run"], directory, admin, environment)
+    }
+
+    /// The same with other arguments before the directory, such as `dev`.
+    #[must_use]
+    pub fn spawn_with(arguments: &[&str], directory: &Path, admin: &str, environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(provided("TRACKSIDE_BIN"));
-        command.arg("run").arg(directory).envs(environment.iter().copied()).env("NO_COLOR", "1");
+        command.args(arguments).arg(directory).envs(environment.iter().copied()).env("NO_COLOR", "1");
         let log = directory.with_file_name("trackside.log");
         let process = Process::spawn(&mut command, &log);
         Self { process, admin: admin.to_owned() }

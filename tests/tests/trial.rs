@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use serde_json::{Value, json};
-use trackside_tests::{Finished, Setup, command, command_with, hostile};
+use trackside_tests::{Finished, Setup, command, command_unread, command_with, hostile};
 
 /// Nobody listens there.
 const NO_SERVER: &str = "nats://127.0.0.1:1";
@@ -375,6 +375,16 @@ fn wrong_usage_exits_with_2_and_a_failure_with_1() {
         assert_eq!((done.code, done.stdout.as_str()), (1, ""), "{arguments:?}");
         assert!(done.stderr.contains(why), "{arguments:?}: {}", done.stderr);
     }
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let setup = setup();
+    let lines = r#"{"subject":"orders.passed-on","payload":1}"#.to_owned() + "\n";
+    let done = command_unread(&["try", setup.argument(), "--jsonl"], lines.repeat(1000).as_bytes());
+    assert_eq!((done.code, done.stderr.as_str()), (0, ""));
+    let done = command_unread(&["check", setup.argument()], b"");
+    assert_eq!((done.code, done.stderr.as_str()), (0, ""));
 }
 
 #[test]

@@ -5,18 +5,20 @@ use std::process::ExitCode;
 
 use crate::app::{Failure, Offline};
 
+use super::output;
+
 /// Runs the command: loads the rules, compiles the plugins and configures every stage, as a start would.
 pub(super) fn check(directory: &Path) -> Result<ExitCode, Failure> {
     let offline = Offline::open(directory)?;
     offline.print_warnings();
     let plan = offline.plan();
     let count = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
-    println!(
-        "ok: {}, {}, {}, revision {}",
+    output::print(&format!(
+        "ok: {}, {}, {}, revision {}\n",
         count(plan.sources.len(), "source"),
         count(plan.rules.len(), "rule"),
         count(plan.plugins.len(), "plugin"),
         plan.revision
-    );
+    ))?;
     Ok(ExitCode::SUCCESS)
 }

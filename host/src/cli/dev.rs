@@ -1,5 +1,6 @@
 //! `trackside dev`: the running host with a private nats-server, for trying rules out.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
@@ -7,10 +8,13 @@ use std::time::Duration;
 use clap::Args;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::app::{self, Failure, RunOptions};
 use crate::pipeline::{Observation, Observer};
+
+use super::output;
 
 /// How long the private server may take to listen.
 const SERVER_START: Duration = Duration::from_secs(10);
@@ -36,7 +40,11 @@ struct PrivateServer {
 /// Runs the command.
 pub(super) fn dev(arguments: &Arguments) -> Result<ExitCode, Failure> {
     app::runtime()?.block_on(async {
-        let server = PrivateServer::start(arguments).await?;
+        let server = tokio::select! {
+            biased;
+            stopped = stopped() => return stopped,
+            server = PrivateServer::start(arguments) => server?,
+        };
         eprintln!("nats-server listens at {} with a temporary store; Ctrl-C ends both", server.url);
         let (observer, observed) = Observer::new();
         let printer = tokio::spawn(print(observed));
@@ -49,11 +57,23 @@ pub(super) fn dev(arguments: &Arguments) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Waits for a signal that ends the process. Until the host looks after them itself, they would leave the server behind.
+async fn stopped() -> Result<(), Failure> {
+    let failed = |error| Failure::new(format!("signals cannot be listened for: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(failed),
+    }
+}
+
 async fn print(mut observed: mpsc::Receiver<Observation>) {
     while let Some(observation) = observed.recv().await {
-        match serde_json::to_string(&observation) {
-            Ok(line) => println!("{line}"),
-            Err(error) => eprintln!("an outcome cannot be shown: {error}"),
+        let shown = serde_json::to_string(&observation)
+            .map_err(|error| Failure::new(error.to_string()))
+            .and_then(|line| output::print(&(line + "\n")));
+        if let Err(error) = shown {
+            eprintln!("an outcome cannot be shown: {error}");
         }
     }
 }
@@ -62,16 +82,17 @@ impl PrivateServer {
     async fn start(arguments: &Arguments) -> Result<Self, Failure> {
         let store = tempfile::tempdir()
             .map_err(|error| Failure::new(format!("no temporary folder for the private nats-server: {error}")))?;
-        let process = Command::new(&arguments.nats_server)
+        let log = store.path().join("nats-server.log");
+        let no_log = |error| Failure::new(format!("no log file for the private nats-server: {error}"));
+        let output = File::create(&log).map_err(no_log)?;
+        let mut process = Command::new(&arguments.nats_server)
             .args(["--addr", "127.0.0.1", "--port", "-1", "--jetstream", "--store_dir"])
             .arg(store.path().join("jetstream"))
             .arg("--ports_file_dir")
             .arg(store.path())
-            .arg("--log")
-            .arg(store.path().join("nats-server.log"))
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stdout(output.try_clone().map_err(no_log)?)
+            .stderr(output)
             // Ctrl-C in a terminal goes to the whole group, and the server has to outlive the drain.
             .process_group(0)
             .kill_on_drop(true)
@@ -83,9 +104,14 @@ impl PrivateServer {
                     arguments.nats_server.display()
                 ))
             })?;
-        let url = tokio::time::timeout(SERVER_START, listening(&store)).await.map_err(|_| {
-            let log = std::fs::read_to_string(store.path().join("nats-server.log")).unwrap_or_default();
-            Failure::new(format!("the private nats-server did not listen within {SERVER_START:?}:\n{log}"))
+        let listening = tokio::time::timeout(SERVER_START, listening(&store));
+        let (url, why) = tokio::select! {
+            url = listening => (url.ok(), format!("did not listen within {SERVER_START:?}")),
+            ended = process.wait() => (None, format!("ended ({})", ended.map_or_else(|e| e.to_string(), |s| s.to_string()))),
+        };
+        let url = url.ok_or_else(|| {
+            let log = std::fs::read_to_string(&log).unwrap_or_default();
+            Failure::new(format!("the private nats-server {} {why}:\n{log}", arguments.nats_server.display()))
         })?;
         Ok(Self { url, _process: process, _store: store })
     }

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use crate::app::Failure;
 use crate::plugins::{Inspection, Kind};
 
+use super::output;
+
 /// Runs the command. A file that this host cannot run as a plugin is described too, and is a failure.
 pub(super) fn inspect(file: &Path) -> Result<ExitCode, Failure> {
     let named = |error: &dyn std::fmt::Display| Failure::new(format!("{}: {error}", file.display()));
@@ -16,23 +18,23 @@ pub(super) fn inspect(file: &Path) -> Result<ExitCode, Failure> {
         Kind::ForeignComponent => ("component of another world", None),
         Kind::CoreModule => ("core module", None),
     };
-    println!("kind      {kind}");
+    let mut text = format!("kind      {kind}\n");
     if let Some(contract) = contract {
-        println!("contract  trackside:plugin@{contract}");
+        text += &format!("contract  trackside:plugin@{contract}\n");
     }
-    println!("size      {} bytes", inspection.bytes);
-    println!("sha256    {}", hex::encode(inspection.sha256));
-    list("imports", &inspection.imports);
-    list("exports", &inspection.exports);
+    text += &format!("size      {} bytes\n", inspection.bytes);
+    text += &format!("sha256    {}\n", hex::encode(inspection.sha256));
+    text += &list("imports", &inspection.imports);
+    text += &list("exports", &inspection.exports);
+    output::print(&text)?;
     inspection.contract().map_err(|error| named(&error))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn list(title: &str, names: &[String]) {
+fn list(title: &str, names: &[String]) -> String {
     if names.is_empty() {
-        println!("{title:<9} none");
+        return format!("{title:<9} none\n");
     }
-    for (position, name) in names.iter().enumerate() {
-        println!("{:<9} {name}", if position == 0 { title } else { "" });
-    }
+    let titles = std::iter::once(title).chain(std::iter::repeat(""));
+    titles.zip(names).map(|(title, name)| format!("{title:<9} {name}\n")).collect()
 }

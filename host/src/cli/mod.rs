@@ -3,6 +3,7 @@
 mod check;
 mod dev;
 mod inspect;
+mod output;
 mod run;
 mod trial;
 

@@ -20,6 +20,8 @@ use crate::names::SourceName;
 use crate::pipeline::{Observation, Runner, observations};
 use crate::plan::Plan;
 
+use super::output;
+
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// The directory with trackside.toml and rules/.
@@ -89,32 +91,41 @@ pub(super) fn trial(arguments: &Arguments) -> Result<ExitCode, Failure> {
     offline.print_warnings();
     let mut runner = offline.runner(true);
     let mut out = std::io::BufWriter::new(stdout().lock());
+    let well = match &arguments.subject {
+        Some(subject) => {
+            let trial = single(arguments, subject)?;
+            let observed = run(offline.plan(), &mut runner, &trial, 1).map_err(Failure::new)?;
+            print(&mut out, observed)?;
+            true
+        }
+        None => lines(arguments, offline.plan(), &mut runner, &mut out)?,
+    };
+    output::flush(&mut out)?;
+    Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Runs a message a line, for as long as somebody reads what becomes of them; whether every line was one.
+fn lines(arguments: &Arguments, plan: &Plan, runner: &mut Runner, out: &mut impl Write) -> Result<bool, Failure> {
     let mut well = true;
-    if let Some(subject) = &arguments.subject {
-        let mut payload = Vec::new();
-        open(&arguments.file)?.read_to_end(&mut payload).map_err(|error| unreadable(&arguments.file, &error))?;
-        let trial = single(arguments, subject, payload);
-        print(&mut out, run(offline.plan(), &mut runner, &trial, 1).map_err(Failure::new)?)?;
-    } else {
-        let mut number = 0;
-        for line in BufReader::new(open(&arguments.file)?).split(b'\n') {
-            number += 1;
-            let line = line.map_err(|error| unreadable(&arguments.file, &error))?;
-            if line.iter().all(u8::is_ascii_whitespace) {
-                continue;
+    for (line, number) in BufReader::new(open(&arguments.file)?).split(b'\n').zip(1..) {
+        let line = line.map_err(|error| unreadable(&arguments.file, &error))?;
+        if line.iter().all(u8::is_ascii_whitespace) {
+            continue;
+        }
+        let read_on = match parse(&line).and_then(|trial| run(plan, runner, &trial, number)) {
+            Ok(observed) => print(out, observed)?,
+            Err(wrong) => {
+                well = false;
+                let read_on = output::flush(out)?;
+                eprintln!("line {number}: {wrong}");
+                read_on
             }
-            match parse(&line).and_then(|trial| run(offline.plan(), &mut runner, &trial, number)) {
-                Ok(observed) => print(&mut out, observed)?,
-                Err(wrong) => {
-                    well = false;
-                    out.flush().map_err(|error| Failure::new(format!("cannot write the outcomes: {error}")))?;
-                    eprintln!("line {number}: {wrong}");
-                }
-            }
+        };
+        if !read_on {
+            break;
         }
     }
-    out.flush().map_err(|error| Failure::new(format!("cannot write the outcomes: {error}")))?;
-    Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(well)
 }
 
 fn run(plan: &Plan, runner: &mut Runner, trial: &Trial, number: u64) -> Result<Vec<Observation>, String> {
@@ -170,10 +181,12 @@ fn sources(plan: &Plan, trial: &Trial) -> Result<Vec<SourceName>, String> {
     Ok(could.map(|(name, _)| name.clone()).collect())
 }
 
-fn single(arguments: &Arguments, subject: &Subject, payload: Vec<u8>) -> Trial {
+fn single(arguments: &Arguments, subject: &Subject) -> Result<Trial, Failure> {
+    let mut payload = Vec::new();
+    open(&arguments.file)?.read_to_end(&mut payload).map_err(|error| unreadable(&arguments.file, &error))?;
     let headers = arguments.headers.iter().cloned().collect();
     let message = Message { subject: subject.clone(), headers, payload: Bytes::from(payload) };
-    Trial { message, source: arguments.source.clone(), timestamp_ms: now_ms() }
+    Ok(Trial { message, source: arguments.source.clone(), timestamp_ms: now_ms() })
 }
 
 /// A header as an argument spells it.
@@ -217,12 +230,14 @@ fn now_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn print(out: &mut impl Write, observed: Vec<Observation>) -> Result<(), Failure> {
+/// Prints what became of a message; whether anybody still reads.
+fn print(out: &mut impl Write, observed: Vec<Observation>) -> Result<bool, Failure> {
+    let mut text = String::new();
     for observation in observed {
-        let line = serde_json::to_string(&observation).map_err(|error| Failure::new(error.to_string()))?;
-        writeln!(out, "{line}").map_err(|error| Failure::new(format!("cannot write the outcomes: {error}")))?;
+        text += &serde_json::to_string(&observation).map_err(|error| Failure::new(error.to_string()))?;
+        text.push('\n');
     }
-    Ok(())
+    output::write(out, &text)
 }
 
 fn open(file: &Path) -> Result<Box<dyn Read>, Failure> {

@@ -139,7 +139,6 @@ impl Compiler {
             let routes: Vec<String> = rule.routes.keys().map(ToString::to_string).collect();
             let mut keys = Vec::with_capacity(rule.stages.len());
             for stage in &rule.stages {
-                let Some(plugin) = plugins.get(&stage.plugin) else { continue };
                 let (with, secrets) =
                     match resolve_secrets(&stage.with, &rules.directory) {
                         Ok(resolved) => resolved,
@@ -150,6 +149,7 @@ impl Compiler {
                             continue;
                         }
                     };
+                let Some(plugin) = plugins.get(&stage.plugin) else { continue };
                 let config = with.to_string();
                 let key = StageKey {
                     plugin: stage.plugin.clone(),

@@ -79,3 +79,8 @@ macro_rules! export {
         }
     };
 }
+
+/// The plugin of the project's README, so that it compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct ProjectReadme;
