@@ -267,3 +267,41 @@ backoff = ["100ms"]
     assert_eq!(server.stored("LATE", 1).await.len(), 1);
     assert_eq!(trackside.drain().await, 0);
 }
+
+#[tokio::test]
+async fn outputs_wait_for_their_stream_when_it_is_deleted_instead_of_being_lost() {
+    let (server, setup) = orders(
+        r#"
+[[rule]]
+name = "orders"
+source = "orders"
+subject = "orders.>"
+[rule.routes]
+default = "clean.orders"
+[rule.on-failure]
+dead-letter = "dead.orders"
+tries = 100
+backoff = ["100ms"]
+"#,
+    )
+    .await;
+    let trackside = Trackside::start(&setup).await;
+    publish(&server, "orders.x", &[], "1").await;
+    server.stored("CLEAN", 1).await;
+    let context = async_nats::jetstream::new(server.client().await);
+    context.delete_stream("CLEAN").await.expect("the stream can be deleted");
+    until("trackside to learn that the stream is gone", async || {
+        trackside.log().contains("no stream takes these subjects any longer").then_some(())
+    })
+    .await;
+    publish(&server, "orders.x", &[], "2").await;
+    until("a try that failed", async || {
+        let retried = trackside.metrics().await.get("trackside_rule_retried_total{rule=\"orders\"}").copied();
+        (retried? >= 1.0).then_some(())
+    })
+    .await;
+    server.stream("CLEAN", &["clean.>"]).await;
+    assert_eq!(server.stored("CLEAN", 1).await[0].text(), "2");
+    server.settled("ORDERS", "trackside-orders").await;
+    assert_eq!(trackside.drain().await, 0);
+}

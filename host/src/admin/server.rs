@@ -22,7 +22,7 @@ use super::routes::{BODY_WAIT, RELOAD_WAIT, router};
 /// Connections at a time; others wait in the listener's backlog.
 pub(super) const MAX_CONNECTIONS: usize = 64;
 /// How long a request's head may take, and how long a connection may be idle.
-pub(super) const HEAD_WAIT: Duration = Duration::from_secs(30);
+pub(super) const HEAD_WAIT: Duration = Duration::from_secs(3);
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 /// After this a connection is closed once its request is answered ...
 const CONNECTION_LIFE: Duration = Duration::from_secs(600);

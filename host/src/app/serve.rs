@@ -39,9 +39,8 @@ pub struct RunOptions {
 /// # Errors
 /// When it cannot start: everything that is wrong, and what to do about it.
 pub async fn run(directory: &Path, options: RunOptions) -> Result<(), Failure> {
-    let directory = directory
-        .canonicalize()
-        .map_err(|error| Failure::new(format!("the directory {} cannot be opened: {error}", directory.display())))?;
+    // A directory that is not there is told of by what reads it.
+    let directory = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
     let stopping = stop_on_signals()?;
     let mut early = stopping.clone();
     tokio::select! {

@@ -1,8 +1,11 @@
 //! Which subjects a stream takes: a snapshot of all streams' subjects, renewed often enough that a publisher can
 //! tell from it whether to wait for a stream's confirmation.
+//!
+//! What a stream took once counts as stored for as long as the process lives. Otherwise the outputs of a rule would
+//! turn into mere core messages the moment somebody deletes their stream, and be acknowledged without being kept.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -29,6 +32,8 @@ const ADVISORIES: [&str; 3] = [
 #[derive(Debug)]
 pub(super) struct StreamIndex {
     snapshot: ArcSwap<Snapshot>,
+    /// Every subject that a stream took so far.
+    ever: Mutex<BTreeSet<String>>,
     stale: Notify,
 }
 
@@ -41,17 +46,21 @@ enum Snapshot {
 impl StreamIndex {
     /// Takes the first snapshot. That it fails is no error yet: nobody may ever ask.
     pub(super) async fn load(wire: &Wire) -> Self {
+        let mut ever = BTreeSet::new();
         let snapshot = match list(wire).await {
-            Ok(subjects) => Snapshot::Known(subjects),
+            Ok(listed) => {
+                ever = listed;
+                Snapshot::Known(ever.iter().map(String::as_str).collect())
+            }
             Err(error) => {
                 tracing::warn!(%error, "cannot list the streams; routes with `confirm = \"auto\"` have to wait for it");
                 Snapshot::Unknown(error)
             }
         };
-        Self { snapshot: ArcSwap::from_pointee(snapshot), stale: Notify::new() }
+        Self { snapshot: ArcSwap::from_pointee(snapshot), ever: Mutex::new(ever), stale: Notify::new() }
     }
 
-    /// Whether a stream takes messages of this subject.
+    /// Whether a stream takes messages of this subject, or did so since the process began.
     pub(super) fn takes(&self, subject: &str) -> Result<bool, JetStreamError> {
         match &**self.snapshot.load() {
             Snapshot::Known(subjects) => Ok(subjects.contain(subject)),
@@ -90,10 +99,26 @@ impl StreamIndex {
 
     pub(super) async fn refresh(&self, wire: &Wire) {
         match list(wire).await {
-            Ok(subjects) => self.snapshot.store(Arc::new(Snapshot::Known(subjects))),
+            Ok(listed) => self.snapshot.store(Arc::new(Snapshot::Known(self.remember(listed)))),
             // What is known stays: it is rather right than not.
             Err(error) => tracing::debug!(%error, "cannot list the streams"),
         }
+    }
+}
+
+impl StreamIndex {
+    /// Adds what is listed to what was ever listed, and tells of what is there no longer.
+    fn remember(&self, listed: BTreeSet<String>) -> Subjects {
+        let mut ever = self.ever.lock().unwrap_or_else(PoisonError::into_inner);
+        let gone: Vec<&str> = ever.difference(&listed).map(String::as_str).collect();
+        if !gone.is_empty() {
+            tracing::warn!(
+                subjects = gone.join(" "),
+                "no stream takes these subjects any longer; what is published to them waits for one"
+            );
+        }
+        ever.extend(listed);
+        ever.iter().map(String::as_str).collect()
     }
 }
 
@@ -115,23 +140,22 @@ struct ListedConfig {
     subjects: Vec<String>,
 }
 
-async fn list(wire: &Wire) -> Result<Subjects, JetStreamError> {
-    let mut subjects = Subjects::default();
+async fn list(wire: &Wire) -> Result<BTreeSet<String>, JetStreamError> {
+    let mut subjects = BTreeSet::new();
     let mut offset = 0;
     while offset < MAX_STREAMS {
         let request = serde_json::json!({ "offset": offset });
         let page: Page = match wire.api("STREAM.LIST".to_owned(), &request).await {
             Ok(page) => page,
             // Without JetStream there are no streams, which is an answer too.
-            Err(JetStreamError::Off | JetStreamError::OffForAccount) => return Ok(Subjects::default()),
+            Err(JetStreamError::Off | JetStreamError::OffForAccount) => return Ok(subjects),
             Err(error) => return Err(error),
         };
         let streams = page.streams.unwrap_or_default();
         offset += streams.len();
-        for subject in streams.iter().flat_map(|stream| &stream.config.subjects) {
-            subjects.insert(subject);
-        }
-        if streams.is_empty() || offset >= page.total {
+        let last = streams.is_empty();
+        subjects.extend(streams.into_iter().flat_map(|stream| stream.config.subjects));
+        if last || offset >= page.total {
             break;
         }
     }
@@ -146,6 +170,16 @@ struct Subjects {
     ends: bool,
     /// A pattern goes on here with `>`.
     tail: bool,
+}
+
+impl<'p> FromIterator<&'p str> for Subjects {
+    fn from_iter<I: IntoIterator<Item = &'p str>>(patterns: I) -> Self {
+        let mut subjects = Self::default();
+        for pattern in patterns {
+            subjects.insert(pattern);
+        }
+        subjects
+    }
 }
 
 impl Subjects {

@@ -52,7 +52,7 @@ pub(super) struct Arguments {
 
 /// A line of the input.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with a `subject`")]
 struct Line {
     subject: String,
     source: Option<String>,
@@ -67,7 +67,7 @@ struct Line {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a header's value is a text or a list of texts")]
 enum OneOrMany {
     One(String),
     Many(Vec<String>),
@@ -198,13 +198,17 @@ fn header(argument: &str) -> Result<Header, String> {
 }
 
 fn parse(line: &[u8]) -> Result<Trial, String> {
+    // Serde would take a list for an object, its elements for the members in their order.
+    if !line.trim_ascii_start().starts_with(b"{") {
+        return Err("not a message: expected a JSON object with a `subject`".to_owned());
+    }
     let line: Line = serde_json::from_slice(line).map_err(|error| format!("not a message: {error}"))?;
     let payload = match (line.payload, line.payload_base64, line.payload_text) {
         (Some(json), None, None) => Bytes::from(Box::<str>::from(json).into_string()),
         (None, Some(base64), None) => base64::engine::general_purpose::STANDARD
             .decode(base64)
             .map(Bytes::from)
-            .map_err(|error| format!("payload_base64: {error}"))?,
+            .map_err(|error| format!("payload_base64: not Base64 ({error})"))?,
         (None, None, Some(text)) => Bytes::from(text),
         (None, None, None) => Bytes::new(),
         _ => return Err("give one of payload, payload_base64 and payload_text".to_owned()),

@@ -108,7 +108,9 @@ async fn confirm(outputs: Vec<Result<Pending, PublishError>>, redelivers: bool) 
 /// An output could not be published: try again, or dead-letter what cannot get better.
 async fn unpublished(job: &Job, rule: &RulePlan, error: &PublishError, publisher: &Publisher) -> Acked {
     rule.metrics.publish_failed();
-    tracing::warn!(rule = %rule.name, id = %job.origin.id, %error, "an output could not be published");
+    if let Some(more) = rule.throttle.pass() {
+        tracing::warn!(rule = %rule.name, id = %job.origin.id, %error, more, "an output could not be published");
+    }
     let failure = Failure::of_rule(FailureClass::Publish, error.to_string());
     let sent = if error.is_disconnected() && job.acker.redelivers() {
         // It says nothing about the message, so it does not count against its tries.
@@ -143,16 +145,21 @@ async fn conclude(job: &Job, rule: &RulePlan, sent: Sent) -> Acked {
                 }
                 Err(error) => {
                     rule.metrics.publish_failed();
-                    tracing::error!(rule = %rule.name, id = %origin.id, %error,
-                        "a dead letter could not be stored; the message stays unacknowledged");
+                    if let Some(more) = rule.throttle.pass() {
+                        tracing::error!(rule = %rule.name, id = %origin.id, %error, more,
+                            "a dead letter could not be stored; the message stays unacknowledged");
+                    }
                     Acked::Retried(wait(&rule.on_failure, origin.delivery, None, &origin.id))
                 }
             }
         }
         Sent::Terminated(failure) => {
             rule.metrics.terminated();
-            tracing::warn!(rule = %rule.name, id = %origin.id, class = failure.class.as_str(), reason = failure.reason,
-                "a message failed for good, and the rule keeps no dead letters");
+            if let Some(more) = rule.throttle.pass() {
+                let class = failure.class.as_str();
+                tracing::warn!(rule = %rule.name, id = %origin.id, class, reason = failure.reason, more,
+                    "a message failed for good, and the rule keeps no dead letters");
+            }
             Acked::Terminated
         }
     }

@@ -1,18 +1,26 @@
 //! Dead letters: the original message, and why it could not be delivered.
 
+use bytes::Bytes;
+
 use crate::backbone::Outgoing;
-use crate::message::{Headers, Message, Origin, is_reserved};
+use crate::message::{Headers, Message, Origin, Subject, is_reserved};
 use crate::names::SourceName;
 use crate::plan::{Plan, RulePlan};
-use crate::rules::{Confirm, RenderError};
+use crate::rules::{Confirm, Template};
 
 use super::outcome::Failure;
 
 /// Prefix under which a dead letter keeps those of the original's headers that have a meaning to the server.
 const KEPT_PREFIX: &str = "Trackside-Dead-Header-";
 
+/// The last token of a dead letter's subject if its template cannot be filled in.
+const UNROUTED: &str = "unrouted";
+
 /// The dead letter of a message that a rule could not deliver: the original payload and headers, and `Trackside-Dead-*`
 /// headers that say where it came from, what refused it and why. `None` where the rule keeps none.
+///
+/// A template that cannot be filled in for this message, which may be the very reason that it is dead, gives the
+/// subject up to its first placeholder and `unrouted`.
 #[must_use]
 pub fn dead_letter(
     plan: &Plan,
@@ -21,9 +29,10 @@ pub fn dead_letter(
     message: &Message,
     origin: &Origin,
     failure: &Failure,
-) -> Option<Result<Outgoing, RenderError>> {
-    let target = rule.on_failure.dead_letter.as_ref()?;
-    Some(target.subject.render(message, &plan.json).map(|subject| Outgoing {
+) -> Option<Outgoing> {
+    let template = &rule.on_failure.dead_letter.as_ref()?.subject;
+    let subject = template.render(message, &plan.json).unwrap_or_else(|_| unrouted(template));
+    Some(Outgoing {
         subject,
         reply: None,
         headers: headers(plan, rule, source, message, origin, failure),
@@ -31,7 +40,23 @@ pub fn dead_letter(
         // A letter nobody stores is lost: without a stream the message stays unacknowledged instead.
         confirm: Confirm::Stream,
         message_id: format!("{}:{}:dead", origin.id, rule.name),
-    }))
+    })
+}
+
+/// The same letter without its payload, for when it is too large with what was added to it: where the original is
+/// can be read from the headers.
+#[must_use]
+pub(super) fn without_payload(mut letter: Outgoing) -> Outgoing {
+    letter.headers.push("Trackside-Dead-Payload-Omitted", format!("{} bytes", letter.payload.len()));
+    letter.payload = Bytes::new();
+    letter
+}
+
+fn unrouted(template: &Template) -> Subject {
+    let pattern = template.pattern();
+    let literal = pattern.as_str().split('.').take_while(|token| *token != "*");
+    let tokens: Vec<&str> = literal.chain([UNROUTED]).collect();
+    Subject::new(&tokens.join(".")).expect("templates begin with a literal token, and their tokens are valid")
 }
 
 fn headers(
@@ -71,4 +96,20 @@ fn headers(
 /// A reason as a header can carry it.
 fn one_line(reason: &str) -> String {
     reason.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_letter_whose_template_cannot_be_filled_in_goes_beside_the_others() {
+        for (template, want) in [
+            ("dead.{header.Region}", "dead.unrouted"),
+            ("dead.orders.{json:$.a}.{subject.2}", "dead.orders.unrouted"),
+            ("dead.x-{subject.9}", "dead.unrouted"),
+        ] {
+            assert_eq!(unrouted(&Template::parse(template).unwrap()).as_str(), want, "{template}");
+        }
+    }
 }

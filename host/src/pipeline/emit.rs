@@ -5,7 +5,7 @@ use crate::message::{Origin, Subject};
 use crate::names::Revision;
 use crate::plan::RulePlan;
 
-use super::dead::dead_letter;
+use super::dead::{dead_letter, without_payload};
 use super::intake::Job;
 use super::observe::{Observation, Observer, observations};
 use super::outcome::{Failure, Outcome, Output};
@@ -101,13 +101,12 @@ pub(super) async fn fail(job: &Job, rule: &RulePlan, failure: Failure, publisher
     }
     match dead_letter(&job.plan, rule, &job.source, &job.message, &job.origin, &failure) {
         None => Sent::Terminated(failure),
-        Some(Ok(letter)) => {
-            let pending = publisher.publish(letter).await;
+        Some(letter) => {
+            let pending = match publisher.publish(letter.clone()).await {
+                Err(PublishError::TooLarge { .. }) => publisher.publish(without_payload(letter)).await,
+                sent => sent,
+            };
             Sent::Dead(failure, pending)
-        }
-        Some(Err(error)) => {
-            tracing::error!(rule = %rule.name, %error, "no subject can be made for a dead letter");
-            Sent::Retry(failure)
         }
     }
 }

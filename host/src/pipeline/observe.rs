@@ -157,11 +157,10 @@ pub fn observations(
             let mut dead = Observation::new(name, "dead-lettered", &failure.stages);
             dead.reason = Some(failure.reason.clone());
             match dead_letter(plan, rule, source, message, origin, failure) {
-                Some(Ok(letter)) => {
+                Some(letter) => {
                     dead.subject = Some(letter.subject.to_string());
                     dead.content(&letter.headers, &letter.payload);
                 }
-                Some(Err(error)) => dead.reason = Some(format!("{}; and no dead letter: {error}", failure.reason)),
                 None => dead.content(&message.headers, &message.payload),
             }
             all.push(dead);

@@ -12,9 +12,9 @@ use sha2::{Digest, Sha256};
 use crate::names::{PluginName, Revision};
 use crate::plugins::{ConfiguredStage, Engine, Plugin, PluginSource};
 use crate::rules::{
-    Location, PluginSettings, Problem, Report, Rule, Rules, Secret, SourceKind, Stage, resolve_secrets,
+    Location, PluginSettings, Problem, Report, Rule, Rules, Secret, SecretRef, SourceKind, Stage, resolve_secrets,
 };
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Throttle};
 
 use super::standard::standard_plugin;
 use super::{Plan, RoutePlan, RulePlan, SourcePlan, StagePlan, SubjectIndex};
@@ -196,7 +196,11 @@ impl Compiler {
                 _ => Known { plugin: Arc::clone(plugin), stage },
             }),
             Err(error) => {
-                let text = error.to_string();
+                let mut text = error.to_string();
+                if let Some((path, reference)) = refused_reference(&wanted.stage.with, &text) {
+                    // Whatever the plugin says about a secret may show some of it.
+                    text = format!("{path}: the value of `{reference}` is not accepted");
+                }
                 let (location, reason) = wanted.stage.with_location.find_in(&text);
                 let message = format!("rule `{}`, plugin `{}`: {text}", wanted.rule.name, key.plugin);
                 let label = reason.lines().next().unwrap_or_default();
@@ -228,6 +232,7 @@ impl Compiler {
                 routes,
                 on_failure: rule.on_failure.clone(),
                 metrics: self.metrics.rule(&rule.name),
+                throttle: Throttle::default(),
             });
         }
         let plugins: Vec<_> = plugins.iter().map(|(name, plugin)| (name.clone(), *plugin.digest())).collect();
@@ -252,6 +257,20 @@ impl Compiler {
         };
         rules.config.sources.iter().map(plan).collect()
     }
+}
+
+/// The key that an error of the form `fields[0].key: reason` is about, and the reference to a secret that is its value.
+fn refused_reference<'e>(with: &'e serde_json::Value, error: &'e str) -> Option<(&'e str, &'e str)> {
+    let (path, _) = error.split_once(": ")?;
+    let mut value = with;
+    for step in path.split(['.', '[', ']']).filter(|step| !step.is_empty()) {
+        value = match value {
+            serde_json::Value::Array(elements) => elements.get(step.parse::<usize>().ok()?)?,
+            other => other.get(step)?,
+        };
+    }
+    let reference = value.as_str().filter(|text| SecretRef::is_reference(text))?;
+    Some((path, reference))
 }
 
 /// The stages of a plan: which each rule has, and what they are.
@@ -310,6 +329,16 @@ fn parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_about_a_secret_is_told_by_its_reference_alone() {
+        let with = serde_json::json!({ "detect": [{ "regex": "env:PATTERN" }], "plain": "text" });
+        let told = refused_reference(&with, "detect[0].regex: 1: (?x)hunter2 is wrong");
+        assert_eq!(told, Some(("detect[0].regex", "env:PATTERN")));
+        assert_eq!(refused_reference(&with, "plain: wrong"), None);
+        assert_eq!(refused_reference(&with, "detect[7].regex: wrong"), None);
+        assert_eq!(refused_reference(&with, "wrong"), None);
+    }
 
     #[test]
     fn parallel_work_keeps_the_order_of_its_items() {

@@ -13,7 +13,7 @@ use crate::message::SubjectPattern;
 use crate::names::{PluginName, Revision, RouteName, RuleName, SourceName};
 use crate::plugins::ConfiguredStage;
 use crate::rules::{Confirm, OnFailure, Template};
-use crate::telemetry::{PluginMetrics, RuleMetrics, SourceMetrics};
+use crate::telemetry::{PluginMetrics, RuleMetrics, SourceMetrics, Throttle};
 
 pub use compile::Compiler;
 pub use index::SubjectIndex;
@@ -65,6 +65,8 @@ pub struct RulePlan {
     pub on_failure: OnFailure,
     /// Its counters.
     pub metrics: Arc<RuleMetrics>,
+    /// Bounds what is logged about its messages.
+    pub throttle: Throttle,
 }
 
 /// A stage of a rule, ready to run.

@@ -6,6 +6,9 @@ use std::fmt::Write as _;
 /// Shorter secrets are not looked for: they would turn up everywhere by chance.
 const MIN_SECRET_BYTES: usize = 4;
 
+/// Words of one secret that are looked for; a private key in PEM has some dozens.
+const MAX_WORDS: usize = 256;
+
 /// What is put in a secret's place.
 const HIDDEN: &str = "***";
 
@@ -14,7 +17,8 @@ const HIDDEN: &str = "***";
 pub(super) struct Secrets(Box<[String]>);
 
 impl Secrets {
-    /// Takes the values. Each is also looked for as JSON spells it, which is how it reached the plugin.
+    /// Takes the values. Each is also looked for as JSON spells it, which is how it reached the plugin, and its words
+    /// are, since an error about a secret may quote a part of it.
     pub(super) fn new(values: Vec<String>) -> Self {
         let mut all: Vec<String> = Vec::with_capacity(values.len());
         for value in values.into_iter().filter(|value| value.len() >= MIN_SECRET_BYTES) {
@@ -23,6 +27,8 @@ impl Secrets {
             if spelt != value {
                 all.push(spelt.to_owned());
             }
+            let words = value.split(|c: char| !c.is_alphanumeric()).filter(|word| word.len() >= MIN_SECRET_BYTES);
+            all.extend(words.take(MAX_WORDS).map(str::to_owned));
             all.push(value);
         }
         // Longest first: of a secret within a secret, the outer one has to go as a whole.
@@ -100,6 +106,11 @@ mod tests {
         assert_eq!(secrets.clean("key hunter22, hunter2", 100), "key ***, ***");
         assert_eq!(secrets.clean("a\"b\nc and a\\\"b\\nc", 100), "*** and ***");
         assert_eq!(secrets.clean("xyz", 100), "xyz", "three bytes would be found by chance");
+        let condition = Secrets::new(vec!["body.hunter2 && sword(fish".into()]);
+        assert_eq!(
+            condition.clean("there is no variable `hunter2`, nor `sword`", 100),
+            "there is no variable `***`, nor `***`"
+        );
     }
 
     #[test]

@@ -50,8 +50,8 @@ impl FileSet {
         self
     }
 
-    /// Reads the files of a directory. In `rules/` only files that end in `.toml` count; sub-folders, hidden files and
-    /// what editors leave behind do not.
+    /// Reads the files of a directory. In `rules/` only files that end in `.toml` count; hidden files and what editors
+    /// leave behind do not.
     ///
     /// # Errors
     /// When there is no such directory. What is wrong with single files is kept for the report about them all.
@@ -136,17 +136,15 @@ impl FileSet {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return paths,
             Err(error) => {
-                let problem = Problem::error(format!("`{}` cannot be read: {error}", folder.display()));
-                self.problems.push((RULES_FOLDER.to_owned(), problem));
+                self.problems.push((RULES_FOLDER.to_owned(), unreadable(&folder, &error)));
                 return paths;
             }
         };
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            let Some(name) = name.to_str().filter(|name| is_rules_file(name)) else { continue };
-            // The entry may be a link, as in a mounted Kubernetes ConfigMap; what counts is what it leads to.
-            if fs::metadata(entry.path()).is_ok_and(|metadata| metadata.is_file()) {
-                paths.push(format!("{RULES_FOLDER}/{name}"));
+        for entry in entries {
+            match entry.map_err(|error| unreadable(&folder, &error)).and_then(|entry| rules_file(&entry)) {
+                Ok(Some(name)) => paths.push(format!("{RULES_FOLDER}/{name}")),
+                Ok(None) => {}
+                Err(problem) => self.problems.push((RULES_FOLDER.to_owned(), problem)),
             }
         }
         if paths.len() > MAX_RULES_FILES {
@@ -163,6 +161,39 @@ impl FileSet {
 /// Whether a file of this name in `rules/` is read.
 fn is_rules_file(name: &str) -> bool {
     name.ends_with(".toml") && !name.starts_with(['.', '#'])
+}
+
+/// The name of an entry of `rules/`, if it is to be read. What has the name of a rules file but cannot be one is a
+/// problem: rules would be missing, and nobody would be told.
+fn rules_file(entry: &fs::DirEntry) -> Result<Option<String>, Problem> {
+    let (name, path) = (entry.file_name(), entry.path());
+    if !is_rules_file(&name.to_string_lossy()) {
+        return Ok(None);
+    }
+    let wrong = |what: &str, help: &str| Err(Problem::error(format!("`{}` {what}", path.display())).help(help));
+    let Ok(name) = name.into_string() else {
+        return wrong("has a name that is not UTF-8", "rename it to letters, digits, `-` and `_`, and `.toml`");
+    };
+    // The entry may be a link, as in a mounted Kubernetes ConfigMap; what counts is what it leads to.
+    match fs::metadata(&path) {
+        Ok(metadata) if metadata.is_file() => Ok(Some(name)),
+        Ok(metadata) if metadata.is_dir() => {
+            wrong("is a directory", "move the files in it to the folder above, or rename it to end in something else")
+        }
+        Ok(_) => wrong("is a pipe, a socket or a device", "put a regular file in its place, or remove it"),
+        Err(_) if fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_symlink()) => wrong(
+            "is a link that leads to no file",
+            "mount or make what it leads to and let Trackside read it, or remove the link",
+        ),
+        // Removed since the folder was listed.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(unreadable(&path, &error)),
+    }
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Problem {
+    Problem::error(format!("`{}` cannot be read: {error}", path.display()))
+        .help("let the user that Trackside runs as read it")
 }
 
 /// The bytes of a file, or nothing if there are too many.
@@ -189,8 +220,8 @@ mod tests {
     fn only_the_toml_files_of_the_directory_and_its_rules_folder_are_read() {
         let directory = tempfile::tempdir().expect("a folder");
         let at = |path: &str| directory.path().join(path);
-        fs::create_dir_all(at("rules/deep.toml")).expect("is made");
-        for path in ["trackside.toml", "other.toml", "rules/b.toml", "rules/a.toml", "rules/deep.toml/c.toml"] {
+        fs::create_dir_all(at("rules/deep")).expect("is made");
+        for path in ["trackside.toml", "other.toml", "rules/b.toml", "rules/a.toml", "rules/deep/c.toml"] {
             fs::write(at(path), path).expect("is written");
         }
         for path in ["rules/.a.toml", "rules/#a.toml#", "rules/#a.toml", "rules/a.toml~", "rules/a.toml.swp"] {
@@ -200,6 +231,44 @@ mod tests {
         let paths: Vec<_> = set.iter().map(|(path, _)| path).collect();
         assert_eq!(paths, ["rules/a.toml", "rules/b.toml", "trackside.toml"]);
         assert_eq!(set.problems().count(), 0);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_has_the_name_of_a_rules_file_but_cannot_be_read_is_an_error_that_names_it() {
+        use std::ffi::OsStr;
+        use std::os::unix::{ffi::OsStrExt, fs::symlink, net::UnixListener};
+
+        let directory = tempfile::tempdir().expect("a folder");
+        let rules = directory.path().join("rules");
+        fs::create_dir_all(rules.join("deep.toml")).expect("is made");
+        fs::write(rules.join("a.toml"), "").expect("is written");
+        symlink("a.toml", rules.join("link.toml")).expect("is linked");
+        symlink("gone", rules.join("dangling.toml")).expect("is linked");
+        symlink("loop.toml", rules.join("loop.toml")).expect("is linked");
+        symlink("/dev/zero", rules.join("device.toml")).expect("is linked");
+        symlink("gone", rules.join(".#lock.toml")).expect("is linked");
+        let _socket = UnixListener::bind(rules.join("socket.toml")).expect("is bound");
+        let made = std::process::Command::new("mkfifo").arg(rules.join("pipe.toml")).status().expect("mkfifo runs");
+        assert!(made.success());
+        fs::write(rules.join(OsStr::from_bytes(b"caf\xe9.toml")), "").expect("is written");
+
+        let set = FileSet::read(directory.path()).expect("is read");
+        let paths: Vec<_> = set.iter().map(|(path, _)| path).collect();
+        assert_eq!(paths, ["rules/a.toml", "rules/link.toml"]);
+        let mut messages: Vec<_> = set.problems().map(|problem| problem.message.replace('`', "")).collect();
+        messages.sort();
+        let want = [
+            "caf\u{fffd}.toml has a name that is not UTF-8",
+            "dangling.toml is a link that leads to no file",
+            "deep.toml is a directory",
+            "device.toml is a pipe, a socket or a device",
+            "loop.toml is a link that leads to no file",
+            "pipe.toml is a pipe, a socket or a device",
+            "socket.toml is a pipe, a socket or a device",
+        ];
+        assert_eq!(messages, want.map(|message| format!("{}/{message}", rules.display())));
+        assert!(set.problems().all(|problem| problem.help.is_some()));
     }
 
     #[test]

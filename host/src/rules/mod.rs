@@ -5,6 +5,7 @@
 //!
 //! `files.rs` (bytes) -> `raw.rs` (TOML tables) -> `parse/` (types, then what has to fit together) -> `model.rs`.
 
+mod bounds;
 pub(crate) mod error;
 mod files;
 pub(crate) mod model;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::DeTable;
 
+use super::bounds;
 use super::error::{Problem, SourceText};
 use super::files::{CONFIG_FILE, FileSet};
 use super::table::{File, Problems};
@@ -58,6 +59,10 @@ impl Texts {
 }
 
 fn table<'t>(source: &'t Arc<SourceText>, problems: &Problems) -> Option<RawFile<'t>> {
+    if let Err(problem) = bounds::check(source) {
+        problems.push(problem);
+        return None;
+    }
     let (table, mut errors) = DeTable::parse_recoverable(source.text());
     errors.sort_by_key(|error| error.span().map_or(0, |span| span.start));
     let file = File { source, problems };

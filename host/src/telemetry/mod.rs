@@ -7,6 +7,7 @@ mod histogram;
 mod log;
 mod metrics;
 mod readiness;
+mod throttle;
 
 pub use definitions::{DEFINITIONS, Definition, Kind, Unit, reference};
 pub use handles::{DEAD_LETTER_CLASSES, FAULT_KINDS, PluginMetrics, RuleMetrics, SourceMetrics};
@@ -14,3 +15,4 @@ pub use histogram::Histogram;
 pub use log::{LogError, LogFormat, init_log};
 pub use metrics::{Build, InUse, Metrics, OPEN_METRICS};
 pub use readiness::{Condition, Conditions, Readiness};
+pub use throttle::Throttle;

@@ -56,9 +56,7 @@ impl Finder {
             Self::Card => {
                 // A card number may be spelt `4.111111111111111e15`.
                 let written_out = digits::written_out(spelling);
-                let mut found = false;
-                card::find(written_out.as_deref().unwrap_or(spelling), &mut |_| found = true);
-                found
+                card::is_in_number(written_out.as_deref().unwrap_or(spelling))
             }
             other => {
                 let mut found = false;

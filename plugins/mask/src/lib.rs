@@ -90,17 +90,19 @@
 //! Strings, numbers (by their spelling) and objects' keys are searched, anywhere in the payload or below a path, and
 //! the values of headers, unless the entry has a `below` or an `in`. Headers that begin with `Nats-` or `Trackside-`, which
 //! a stage cannot change, and `traceparent` and `tracestate` are left out. Escapes hide nothing. In a string, only the part
-//! that was found changes; a number becomes a string as a whole. What is split over several strings is not found.
+//! that was found changes; a number becomes a string as a whole. What is split over several strings is not found. Names of
+//! headers are not searched. JSON inside of a string is searched as the text it is: escapes inside of that inner JSON are
+//! not resolved.
 //!
 //! | kind | what is found |
 //! | --- | --- |
-//! | `email` | a local part, `@` or `%40`, and a domain of two labels or more; any script |
-//! | `card` | 13 to 19 digits that pass the Luhn check and begin as issued cards of that length do, in groups or not, with spaces, dashes, underscores or full stops between them; not inside UUIDs, digests and fractions |
-//! | `iban` | a country's code, check digits and the right length, with the remainder 1 modulo 97; in groups or not, any case |
+//! | `email` | a local part, quoted or not, `@` or `%40`, and a domain of two labels or more, with what is glued to its end; any script |
+//! | `card` | 13 to 19 digits that pass the Luhn check and begin as issued cards of that length do, in groups or not, with spaces, dashes, underscores, full stops or one of `/ + , : \| ·` between them; two of them run together; digits of any script; not inside UUIDs and digests, nor after `0.`, nor in the fraction of a JSON number, nor 13 digits after any decimal point |
+//! | `iban` | a country's code, check digits and the right length, with the remainder 1 modulo 97; in groups or not, any case, letters and digits may touch it |
 //! | `phone` | `+` and 7 to 15 digits; grouped numbers that begin with `00` or `0`; North American numbers with separators |
-//! | `ip` | IPv4 and IPv6 addresses |
+//! | `ip` | IPv4 and IPv6 addresses; leading zeros and letters that touch IPv4 do not hide it, a fifth number does |
 //! | `jwt` | JSON Web Tokens, signed, unsigned or encrypted |
-//! | `bearer` | the token after the word `Bearer` |
+//! | `bearer` | the token after the word `Bearer` and white space, `:`, `=` or `%20`: of 6 characters or more in running text, of any length where a string or a header's value is just the two |
 //! | `secret` | both of these, credentials after `Basic`, private keys in PEM, and tokens of AWS, GitHub, GitLab, Slack, Stripe, Google, OpenAI, Anthropic, SendGrid, npm, PyPI, Hugging Face, DigitalOcean, Shopify and Vault by their marks |
 //! | `regex` | what the regex matches (syntax of the crate regex, linear time, at most 4 KiB), or its group named `secret` |
 //!

@@ -35,7 +35,7 @@
 //! `startsWith`, `endsWith`, `matches`, conversions, the macros `has`, `all`, `exists`, `exists_one`, `map` and
 //! `filter`, optional values (`body.?discount.orValue(0) > 10`), and the standard string extension (`split`,
 //! `lowerAscii`, `trim`, `substring` and others). There are no timestamps and durations. The pattern of `matches` is a
-//! literal.
+//! literal, in the syntax of RE2 without its Unicode classes.
 //!
 //! * `subject` is the subject, a string.
 //! * `headers` maps names to values, the first one where a name repeats. `headers.Region`, `headers["Content-Type"]`,

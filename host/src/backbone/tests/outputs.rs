@@ -85,7 +85,7 @@ async fn a_flush_is_enough_where_the_route_says_so() {
 }
 
 #[tokio::test]
-async fn a_stream_made_later_is_seen_by_its_advisory_and_so_is_its_end() {
+async fn a_stream_made_later_is_seen_by_its_advisory_and_what_it_took_is_never_only_flushed_again() {
     let server = Server::start();
     let connection = connected(&server).await;
     assert_eq!(publish(&connection, outgoing("clean.a", "0")).await, Ok(Confirmed::Flushed));
@@ -101,13 +101,12 @@ async fn a_stream_made_later_is_seen_by_its_advisory_and_so_is_its_end() {
     assert!(begun.elapsed().as_secs() < 5, "took as long as polling does");
     assert_eq!(publish(&connection, outgoing("clean.a", "1")).await, stored(1, false));
     within(async_nats::jetstream::new(other).delete_stream("CLEAN")).await.expect("is deleted");
-    within(async {
-        while connection.publisher.parts.index.takes("clean.a") != Ok(false) {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
-    assert_eq!(publish(&connection, outgoing("clean.a", "2")).await, Ok(Confirmed::Flushed));
+    let none = publish(&connection, outgoing("clean.a", "2")).await;
+    assert!(matches!(none, Err(PublishError::NoStream { .. })), "{none:?}");
+    connection.publisher.parts.index.refresh(connection.wire()).await;
+    assert_eq!(connection.publisher.parts.index.takes("clean.a"), Ok(true), "it was stored once");
+    let none = publish(&connection, outgoing("clean.a", "3")).await;
+    assert!(matches!(none, Err(PublishError::NoStream { .. })), "{none:?}");
 }
 
 #[tokio::test]

@@ -10,6 +10,8 @@ use super::masked;
 pub struct SourceText {
     name: String,
     text: String,
+    /// The end of the last line that is not empty.
+    end: usize,
     shown: OnceLock<Shown>,
 }
 
@@ -23,7 +25,9 @@ impl SourceText {
     /// Takes a file's name, as messages give it, and its text.
     #[must_use]
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
-        Arc::new(Self { name: name.into(), text: text.into(), shown: OnceLock::new() })
+        let text = text.into();
+        let end = text.trim_end_matches(['\n', '\r']).len();
+        Arc::new(Self { name: name.into(), text, end, shown: OnceLock::new() })
     }
 
     /// The file's name, as messages give it.
@@ -85,9 +89,8 @@ impl Location {
     #[must_use]
     pub fn new(source: &Arc<SourceText>, span: Range<usize>) -> Self {
         // Past the end of the text, as a parser may say of what is missing there, is the end of its last line.
-        let end = source.text.trim_end_matches(['\n', '\r']).len();
-        let start = span.start.min(end);
-        Self { source: Arc::clone(source), span: start..span.end.clamp(start, end.max(start)) }
+        let start = span.start.min(source.end);
+        Self { source: Arc::clone(source), span: start..span.end.clamp(start, source.end) }
     }
 
     /// The file's name, as messages give it.

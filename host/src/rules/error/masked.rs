@@ -21,12 +21,13 @@ const HARMLESS: [&str; 6] = ["env:", "file:", "$", "header", "subject", "json:"]
 pub(super) fn masked(text: &str) -> String {
     let tokens: Vec<Token> = Source::new(text).lex().collect();
     let mut bytes = text.as_bytes().to_vec();
-    let mut masked_to = 0;
+    let (mut masked_to, mut is_key) = (0, true);
     for (index, token) in tokens.iter().enumerate() {
         // Inside of what is masked anyway there is nothing to look for, and looking would take quadratic time.
-        if index >= masked_to && is_key(&tokens[..index]) && is_secret(&key_of(text, *token)) {
+        if index >= masked_to && is_key && is_secret(&key_of(text, *token)) {
             masked_to = index + 1 + mask_value(text, &tokens[index + 1..], &mut bytes);
         }
+        is_key = begins_key(token.kind()).unwrap_or(is_key);
         mask_credentials(text, span_of(*token), &mut bytes);
     }
     for (at, c) in text.char_indices().filter(|(_, c)| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
@@ -39,15 +40,13 @@ fn span_of(token: Token) -> Range<usize> {
     token.span().start()..token.span().end()
 }
 
-/// Whether what follows these tokens is in the place of a key.
-fn is_key(before: &[Token]) -> bool {
-    let last = before.iter().rev().find(|token| token.kind() != TokenKind::Whitespace);
-    last.is_none_or(|token| {
-        matches!(
-            token.kind(),
-            TokenKind::Newline | TokenKind::Dot | TokenKind::Comma | TokenKind::LeftCurlyBracket | TokenKind::Comment
-        )
-    })
+/// Whether what follows this token is in the place of a key; white space leaves that as it was.
+fn begins_key(kind: TokenKind) -> Option<bool> {
+    let begins = matches!(
+        kind,
+        TokenKind::Newline | TokenKind::Dot | TokenKind::Comma | TokenKind::LeftCurlyBracket | TokenKind::Comment
+    );
+    (kind != TokenKind::Whitespace).then_some(begins)
 }
 
 fn key_of(text: &str, token: Token) -> String {
@@ -74,16 +73,23 @@ fn is_secret(key: &str) -> bool {
     })
 }
 
-/// Masks what follows a key, up to the end of its value; how many tokens that were.
+/// Masks what follows a key, up to the end of its value; how many tokens that were. The keys of tables in it stay
+/// readable: they name secrets.
 fn mask_value(text: &str, tokens: &[Token], bytes: &mut [u8]) -> usize {
-    let mut depth = 0_usize;
+    let mut open = Vec::new();
+    let mut shown_to = key_len(tokens, true);
     for (index, token) in tokens.iter().enumerate() {
         match token.kind() {
-            TokenKind::LeftCurlyBracket | TokenKind::LeftSquareBracket => depth += 1,
-            TokenKind::RightCurlyBracket | TokenKind::RightSquareBracket if depth > 0 => depth -= 1,
+            TokenKind::LeftCurlyBracket | TokenKind::LeftSquareBracket => open.push(token.kind()),
+            TokenKind::RightCurlyBracket | TokenKind::RightSquareBracket if open.pop().is_some() => {}
             TokenKind::RightCurlyBracket | TokenKind::Eof => return index,
-            TokenKind::Newline | TokenKind::Comma if depth == 0 => return index,
-            TokenKind::Whitespace | TokenKind::Equals | TokenKind::Newline | TokenKind::Comma => {}
+            TokenKind::Newline | TokenKind::Comma if open.is_empty() => return index,
+            TokenKind::Whitespace
+            | TokenKind::Equals
+            | TokenKind::Newline
+            | TokenKind::Comma
+            | TokenKind::RightSquareBracket => {}
+            _ if index < shown_to => {}
             _ => {
                 let span = span_of(*token);
                 let inner = text[span.clone()].trim_start_matches(['"', '\'']);
@@ -92,8 +98,29 @@ fn mask_value(text: &str, tokens: &[Token], bytes: &mut [u8]) -> usize {
                 }
             }
         }
+        let in_table = open.last() == Some(&TokenKind::LeftCurlyBracket);
+        if in_table && matches!(token.kind(), TokenKind::LeftCurlyBracket | TokenKind::Comma | TokenKind::Newline) {
+            shown_to = index + 1 + key_len(&tokens[index + 1..], false);
+        }
     }
     tokens.len()
+}
+
+/// How many tokens the dotted key has that these begin with. What no `=` follows is none, but may be a secret; only the
+/// rest of a key, which begins with a dot, may be that of a `[table]`.
+fn key_len(tokens: &[Token], rest: bool) -> usize {
+    let mut name_next = !rest;
+    for (index, token) in tokens.iter().enumerate() {
+        match token.kind() {
+            TokenKind::Whitespace => {}
+            TokenKind::Atom | TokenKind::BasicString | TokenKind::LiteralString if name_next => name_next = false,
+            TokenKind::Dot if !name_next => name_next = true,
+            TokenKind::Equals if !name_next => return index,
+            TokenKind::RightSquareBracket if !name_next && rest => return index,
+            _ => return 0,
+        }
+    }
+    0
 }
 
 /// Masks `user:password` in `nats://user:password@host`, also in a comment, and the whole of an nkey's seed or of a
@@ -149,7 +176,21 @@ mod tests {
         check("password = \"\"\"\nhunter2\n\"\"\"", "password = \"\"\"\n*******\n\"\"\"");
         check("nats = { user = \"u\", token = \"abc\" }", "nats = { user = \"u\", token = \"***\" }");
         check("fields = [{ action = \"hash\", key = \"abc\" }]", "fields = [{ action = \"hash\", key = \"***\" }]");
-        check("keys = { k1 = \"abc\" }", "keys = { ** = \"***\" }");
+        check("password = ab.cd", "password = *****");
+        check("password = { hunter2", "password = { *******");
+        check("password = [ hunter2 = 1 ]", "password = [ ******* = * ]");
+        check("keys.hunter2", "keys********");
+    }
+
+    #[test]
+    fn the_keys_of_a_table_of_secrets_stay_readable_and_its_values_do_not() {
+        check("keys = { k1 = \"env:L6\" }", "keys = { k1 = \"env:L6\" }");
+        check("keys={k1=\"env:L6\"}", "keys={k1=\"env:L6\"}");
+        check("keys = { k1 = \"abc\" }", "keys = { k1 = \"***\" }");
+        check("keys = { k1 = \"abc\",\n 'k 2'.x = \"env:B\" }", "keys = { k1 = \"***\",\n 'k 2'.x = \"env:B\" }");
+        check("keys = { k1 = { a = \"abc\" }, b = 1.5 }", "keys = { k1 = { a = \"***\" }, b = *** }");
+        check("keys.k1 = \"abc\"", "keys.k1 = \"***\"");
+        check("[rule.keys.k1]\na = 1", "[rule.keys.k1]\na = 1");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::IsTerminal;
+use std::ops::Range;
 
 use miette::{
     Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents, SourceCode,
@@ -12,6 +13,10 @@ use super::{Location, Problem, Report, Severity, SourceText};
 
 /// Problems that are printed in full; what is past them is counted.
 const MAX_SHOWN_PROBLEMS: usize = 500;
+
+/// Bytes that are shown of a line, and how many of them are before the caret if the line is longer.
+const MAX_SHOWN_LINE: usize = 200;
+const SHOWN_BEFORE: usize = 60;
 
 /// What a report is printed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +83,8 @@ struct Shown<'p> {
 }
 
 impl<'p> Shown<'p> {
-    /// Places in the file of the problem are shown with it; those in other files follow as notes.
+    /// Places in the file of the problem are shown with it; those in other files follow as notes, and so do those in
+    /// long lines, of which one cut could not show both.
     fn of(problem: &'p Problem) -> Vec<Self> {
         let severity = match problem.severity {
             Severity::Error => miette::Severity::Error,
@@ -88,7 +94,8 @@ impl<'p> Shown<'p> {
             problem.location.iter().map(|location| (location, problem.label.as_deref().map(printable))).collect();
         let mut notes = Vec::new();
         for (location, label) in &problem.also {
-            if places.first().is_some_and(|(first, _)| first.file() == location.file()) {
+            let together = |first: &Location| first.file() == location.file() && is_short(first) && is_short(location);
+            if places.first().is_some_and(|(first, _)| together(first)) {
                 places.push((location, Some(printable(label))));
             } else {
                 notes.push(Self {
@@ -145,12 +152,28 @@ fn printable(text: &str) -> String {
     })
 }
 
-/// A span of several lines is shown by its first: a caret, not a bracket down the margin.
+/// Whether the line of a place is shown as a whole.
+fn is_short(location: &Location) -> bool {
+    location.source().line(location.source().line_of(location.span().start)).len() <= MAX_SHOWN_LINE
+}
+
+/// A span of several lines is shown by its first: a caret, not a bracket down the margin. In a long line it ends where
+/// the cut does.
 fn first_line(location: &Location) -> SourceSpan {
     let (source, span) = (location.source(), location.span());
     let line = source.line(source.line_of(span.start));
-    let end = source.shown()[line].trim_end().len() + source.line(source.line_of(span.start)).start;
+    let cut = cut(source.shown(), line, span.start);
+    let end = source.shown()[cut.clone()].trim_end().len() + cut.start;
     (span.start, span.end.min(end).saturating_sub(span.start)).into()
+}
+
+/// The part of a line around a byte of it that is shown.
+fn cut(text: &str, line: Range<usize>, at: usize) -> Range<usize> {
+    if line.len() <= MAX_SHOWN_LINE {
+        return line;
+    }
+    let start = text.floor_char_boundary(at.saturating_sub(SHOWN_BEFORE).max(line.start));
+    start..text.floor_char_boundary((start + MAX_SHOWN_LINE).min(line.end))
 }
 
 impl SourceCode for SourceText {
@@ -162,7 +185,10 @@ impl SourceCode for SourceText {
     ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
         let (first, last) = (self.line_of(span.offset()), self.line_of(span.offset() + span.len()));
         let (from, to) = (first.saturating_sub(lines_before), last + lines_after);
-        let bytes = self.line(from).start..self.line(to).end;
+        let bytes = match from == to {
+            true => cut(self.shown(), self.line(from), span.offset()),
+            false => self.line(from).start..self.line(to).end,
+        };
         let before = self.shown().get(self.line(first).start..span.offset()).ok_or(MietteError::OutOfBounds)?;
         let column = if lines_before == 0 { before.chars().count() } else { 0 };
         Ok(Box::new(MietteSpanContents::new_named(

@@ -125,6 +125,11 @@ fn compile(paths: &[String]) -> Result<Selector, TemplateError> {
         CompileError::Syntax { path, column, problem, .. } => {
             TemplateError::Path { path, problem: format!("column {column}: {problem}") }
         }
+        // A placeholder has one path: which of the template's it is, and all of its bytes, would tell nothing.
+        CompileError::TooLong { index, bytes } => TemplateError::Path {
+            path: paths[index].chars().take(40).chain(['…']).collect(),
+            problem: format!("the path has {bytes} bytes: write it in at most {}", Selector::MAX_PATH_BYTES),
+        },
         other => TemplateError::Path { path: paths[0].clone(), problem: other.to_string() },
     })?;
     match paths.iter().find(|path| !is_singular(path)) {

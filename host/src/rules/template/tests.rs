@@ -120,7 +120,16 @@ fn a_text_that_is_no_template_says_what_to_write() {
     }
     assert!(matches!(Template::parse("a..{subject.1}"), Err(TemplateError::Subject(SubjectError::EmptyToken(_)))));
     assert!(matches!(Template::parse("a.b c"), Err(TemplateError::Subject(SubjectError::Character(..)))));
-    assert!(matches!(Template::parse("a.{json:region}"), Err(TemplateError::Path { .. })));
+    for (path, want) in [
+        ("region".to_owned(), "`{json:region}`: column 1: expected `$`, the root, at the start"),
+        (
+            format!("$.{}", "a".repeat(5000)),
+            "`{json:$.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…}`: the path has 5002 bytes: write it in at most 4096",
+        ),
+    ] {
+        let error = Template::parse(&format!("a.{{json:{path}}}")).expect_err("has no such path");
+        assert_eq!(error.to_string(), want);
+    }
 }
 
 #[test]

@@ -1,10 +1,17 @@
 //! E-mail addresses.
 //!
 //! A dot-atom (RFC 5322, with letters and digits of any script as RFC 6531 allows, less the signs that surround an
-//! address more often than they are part of it), `@` or `%40`, and a domain of two labels or more, of which the last
-//! is two letters or more, or begins with `xn--`. Quoted local parts and addresses in brackets (`a@[10.0.0.1]`) are not found.
+//! address more often than they are part of it), or a quoted string of at most 64 bytes; `@`, also full-width, or
+//! `%40`, also escaped once more; and a domain of two labels or more, of which the last begins with two letters. Labels
+//! may have underscores, and the full stops of IDNA (RFC 3490) between them. Addresses in brackets (`a@[10.0.0.1]`) are
+//! not found.
 
 use std::ops::Range;
+
+const SIGNS: [&str; 5] = ["@", "＠", "﹫", "%40", "%2540"];
+const FULL_STOPS: [char; 4] = ['.', '。', '．', '｡'];
+/// RFC 5321, section 4.5.3.1.1.
+const MAX_QUOTED: usize = 64;
 
 pub(super) fn find(text: &str, found: &mut dyn FnMut(Range<usize>)) {
     let mut from = 0;
@@ -26,21 +33,31 @@ pub(super) fn find(text: &str, found: &mut dyn FnMut(Range<usize>)) {
 }
 
 fn signs(text: &str) -> impl Iterator<Item = (usize, usize)> {
-    text.bytes().enumerate().filter_map(move |(at, byte)| match byte {
-        b'@' => Some((at, 1)),
-        b'%' if text[at..].starts_with("%40") => Some((at, 3)),
-        _ => None,
+    text.char_indices().filter(|(_, c)| matches!(c, '@' | '＠' | '﹫' | '%')).filter_map(move |(at, _)| {
+        let sign = SIGNS.iter().find(|sign| text[at..].starts_with(**sign))?;
+        Some((at, sign.len()))
     })
 }
 
 /// Where the local part that ends the text begins.
 fn local_start(text: &str) -> Option<usize> {
+    if let Some(quoted) = text.strip_suffix('"') {
+        return quote_start(quoted);
+    }
     let allowed = |c: char| c.is_alphanumeric() || "._%+-'~!#$^*".contains(c);
     let local = text.trim_end_matches(allowed);
     // What may be in a local part is as often a quote, a list's mark or the end of a sentence before it.
     let local = &text[local.len()..];
     let trimmed = local.trim_start_matches(['\'', '*', '.', '-', '!', '#', '^', '~']);
     (!trimmed.is_empty()).then(|| text.len() - trimmed.len())
+}
+
+/// Where the quotation mark is that opens what the text ends with.
+fn quote_start(text: &str) -> Option<usize> {
+    let near = text.floor_char_boundary(text.len().saturating_sub(MAX_QUOTED));
+    let mut marks = text[near..].rmatch_indices('"').map(|(at, _)| near + at).filter(|at| at + 1 < text.len());
+    let nearest = marks.clone().next()?;
+    Some(marks.find(|at| !text[..*at].ends_with('\\')).unwrap_or(nearest))
 }
 
 /// The length of the longest domain that the text begins with.
@@ -50,21 +67,22 @@ fn domain_len(text: &str) -> Option<usize> {
     let mut longest = None;
     loop {
         let rest = &text[end..];
-        let label = rest.trim_start_matches(|c: char| c.is_alphanumeric() || c == '-');
+        let label = rest.trim_start_matches(|c: char| c.is_alphanumeric() || c == '-' || c == '_');
         let label = &rest[..rest.len() - label.len()];
-        let trimmed = label.trim_end_matches('-');
+        let trimmed = label.trim_end_matches(['-', '_']);
         if trimmed.is_empty() || label.starts_with('-') {
             return longest;
         }
         labels += 1;
-        let top_level = trimmed.chars().nth(1).is_some() && trimmed.chars().all(char::is_alphabetic);
-        if labels > 1 && (top_level || trimmed.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("xn--"))) {
+        // What is glued to the top-level domain is masked along with it, or a part of what follows would be left over.
+        let top_level = trimmed.chars().take_while(|c| c.is_alphabetic()).nth(1).is_some();
+        if labels > 1 && top_level {
             longest = Some(end + trimmed.len());
         }
         end += label.len();
-        if trimmed.len() < label.len() || !text[end..].starts_with('.') {
-            return longest;
+        match text[end..].chars().next().filter(|c| FULL_STOPS.contains(c) && trimmed.len() == label.len()) {
+            Some(full_stop) => end += full_stop.len_utf8(),
+            None => return longest,
         }
-        end += 1;
     }
 }

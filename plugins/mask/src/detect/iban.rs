@@ -2,12 +2,13 @@
 //!
 //! A country of the IBAN registry (or of those that use the form without being in it), two check digits and letters
 //! or digits up to the country's length, of which the remainder modulo 97 is 1 (ISO 13616, ISO 7064). In either
-//! case, in groups or not, with one space or hyphen between two; no letter or digit may touch it, save for the word
-//! `IBAN` in front.
+//! case, in groups or not, with one space or hyphen between two. Letters and digits may touch it: its length is known.
+//! UUIDs and digests are left alone.
 
 use std::ops::Range;
 
 use super::digits::is_separator;
+use super::opaque;
 
 /// Country codes and the length of their IBANs.
 const COUNTRIES: &str = "AD24AE23AL28AO25AT20AZ28BA20BE16BF28BG22BH22BI27BJ28BR29BY28CF27CG27CH21CI28CM27CR22CV25CY28\
@@ -17,21 +18,15 @@ const COUNTRIES: &str = "AD24AE23AL28AO25AT20AZ28BA20BE16BF28BG22BH22BI27BJ28BR2
     VA22VG24XK20YE30";
 
 pub(super) fn find(text: &str, found: &mut dyn FnMut(Range<usize>)) {
+    let mut opaque = opaque::spans(text).into_iter().peekable();
     let mut before = None;
-    let mut end = 0;
     for (at, c) in text.char_indices() {
-        let begins = at >= end && c.is_ascii_alphabetic() && !before.is_some_and(char::is_alphanumeric);
-        before = Some(c);
-        if !begins {
-            continue;
-        }
-        let named = text[at..].get(..4).is_some_and(|word| word.eq_ignore_ascii_case("IBAN"));
-        let range = match iban_at(text, at) {
-            None if named => iban_at(text, at + 4),
-            other => other,
-        };
-        if let Some(range) = range {
-            end = range.end;
+        while opaque.next_if(|span| span.end <= at).is_some() {}
+        let hidden = opaque.peek().is_some_and(|span| span.contains(&at));
+        // Two letters that end a word are a country only if the check digits follow at once.
+        let word = before.replace(c).is_none_or(|before| !before.is_alphanumeric());
+        let begins = c.is_ascii_alphabetic() && (word || text.as_bytes().get(at + 2).is_some_and(u8::is_ascii_digit));
+        if let Some(range) = (begins && !hidden).then(|| iban_at(text, at)).flatten() {
             found(range);
         }
     }
@@ -42,14 +37,12 @@ fn iban_at(text: &str, start: usize) -> Option<Range<usize>> {
     let expected = length_of(rest.get(..2)?)?;
     let mut number = Vec::with_capacity(expected);
     let mut separated = true;
-    let mut chars = rest.char_indices();
-    for (at, c) in chars.by_ref() {
+    for (at, c) in rest.char_indices() {
         if c.is_ascii_alphanumeric() {
             number.push(c.to_ascii_uppercase());
             separated = false;
             if number.len() == expected {
-                let touched = chars.next().is_some_and(|(_, next)| next.is_alphanumeric());
-                return (!touched && checks(&number)).then_some(start..start + at + 1);
+                return checks(&number).then_some(start..start + at + 1);
             }
         } else if separated || !is_separator(c) {
             return None;

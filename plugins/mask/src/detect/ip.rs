@@ -1,10 +1,10 @@
 //! IP addresses.
 //!
-//! IPv4: four numbers of 0 to 255 without leading zeros, neither letter nor digit touching them, nor another number
-//! by a full stop. IPv6: any text form of RFC 4291 with at least one digit in it, so that `a::b` of a program is not
-//! one. A port, a prefix length or a zone is left standing.
+//! IPv4: four numbers of 0 to 255 of at most three digits each, no other number touching them by a full stop: five
+//! are a version or an OID. Letters may touch them. IPv6: any text form of RFC 4291 with at least one digit in it, so that `a::b` of a program is not
+//! one, and no other letter or digit touching it. A port, a prefix length or a zone is left standing.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::Ipv6Addr;
 use std::ops::Range;
 
 /// The longest text form of an address, `ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255`.
@@ -19,7 +19,7 @@ pub(super) fn find(text: &str, found: &mut dyn FnMut(Range<usize>)) {
     while at < bytes.len() {
         let length = bytes[at..].iter().take_while(|byte| is_part(**byte)).count();
         let run = at..at + length;
-        if length > 0 && !touched(text, &run) {
+        if length > 0 {
             search_run(text, run, found);
         }
         at += length.max(1);
@@ -39,19 +39,27 @@ fn touched(text: &str, run: &Range<usize>) -> bool {
 }
 
 fn search_run(text: &str, run: Range<usize>, found: &mut dyn FnMut(Range<usize>)) {
-    if let Some(address) = v6(&text[run.clone()]) {
+    if let Some(address) = v6(&text[run.clone()]).filter(|_| !touched(text, &run)) {
         found(run.start + address.start..run.start + address.end);
         return;
     }
     // IPv4 addresses, perhaps with ports (`10.0.0.1:8080`) or as a range (`10.0.0.1..10.0.0.9`).
     let base = text.as_ptr() as usize;
-    for part in text[run].split(':').flat_map(|part| part.split("..")) {
+    let not_part = |c: char| !(c.is_ascii_digit() || c == '.');
+    for part in text[run].split(not_part).flat_map(|part| part.split("..")) {
         let address = part.trim_matches('.');
-        if address.parse::<Ipv4Addr>().is_ok() {
+        if is_v4(address) {
             let start = address.as_ptr() as usize - base;
             found(start..start + address.len());
         }
     }
+}
+
+/// Leading zeros are allowed: logs have them, whether they mean octal or not.
+fn is_v4(text: &str) -> bool {
+    let mut numbers = text.split('.');
+    let four = numbers.by_ref().take(4).filter(|number| number.len() <= 3 && number.parse::<u8>().is_ok()).count() == 4;
+    four && numbers.next().is_none()
 }
 
 /// Where in the run an IPv6 address is: all of it but the full stops and the single colon that introduce it or that

@@ -1,8 +1,9 @@
 //! Tokens and keys: whoever has one may do what it allows.
 //!
 //! * `jwt`: a JSON Web Token, signed or not (RFC 7519; JWS and JWE compact form): base64url that begins as a JSON object
-//!   does, and two to four more parts.
-//! * `bearer`: what follows the word `Bearer` (RFC 6750): 8 characters or more with a digit among them, or 20 or more.
+//!   does, and two to four more parts. Letters may touch it in front.
+//! * `bearer`: what follows the word `Bearer` (RFC 6750) and white space, `:`, `=` or `%20`: [`MIN_BEARER`] characters or
+//!   more, or any number of them where the text is nothing but the word and the token.
 //! * `secret`: both of these; what follows `Basic` (RFC 7617); private keys in PEM (RFC 7468), up to their end or the
 //!   end of the text; and the tokens of well-known services, which begin with a mark of their own ([`MARKS`]).
 
@@ -29,6 +30,10 @@ const MARKS: &[(&str, usize, &str)] = &[
     ("hvs.", 20, "_-"),                                                             // Vault
 ];
 
+const BEARER: &str = "bearer";
+/// Fewer are more often a word of a sentence (`bearer of bad news`).
+const MIN_BEARER: usize = 6;
+
 const PEM_BEGIN: &str = "-----BEGIN ";
 const PEM_END: &str = "-----END ";
 const PEM_KEY: &str = "PRIVATE KEY-----";
@@ -50,12 +55,15 @@ pub(super) fn jwt(text: &str, found: &mut dyn FnMut(Range<usize>)) {
         let mut index = 0;
         while index < parts.len() {
             // `{"`, `{ ` and `{` with a line feed, in base64url.
-            let header = ["eyJ", "eyA", "ewo", "ew0"].iter().any(|begin| parts[index].starts_with(begin));
+            let begins = ["eyJ", "eyA", "ewo", "ew0"].iter().any(|begin| parts[index].starts_with(begin));
+            // Only the usual one is looked for after other letters, where chance might spell it.
+            let glued = if begins { Some(0) } else { parts[index].find("eyJ") };
+            let header = glued.filter(|glued| parts[index].len() - glued >= 8);
             let count = (parts.len() - index).min(5);
-            let taken = if header && parts[index].len() >= 8 && count >= 3 { count } else { 1 };
+            let taken = if header.is_some() && count >= 3 { count } else { 1 };
             let length = parts[index..index + taken].iter().map(|part| part.len() + 1).sum::<usize>();
-            if taken > 1 {
-                found(start..start + length - 1);
+            if let Some(glued) = header.filter(|_| taken > 1) {
+                found(start + glued..start + length - 1);
             }
             start += length;
             index += taken;
@@ -64,9 +72,57 @@ pub(super) fn jwt(text: &str, found: &mut dyn FnMut(Range<usize>)) {
 }
 
 pub(super) fn bearer(text: &str, found: &mut dyn FnMut(Range<usize>)) {
-    let is_token =
-        |token: &str| token.len() >= 20 || (token.len() >= 8 && token.bytes().any(|byte| byte.is_ascii_digit()));
-    scheme(text, "bearer", &is_token, found);
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-._~+/=%:|!$*@".contains(c);
+    let text = text.trim_end();
+    let begin = text.len() - text.trim_start().len();
+    let mut from = 0;
+    let is_name = |word: &[u8]| word.eq_ignore_ascii_case(BEARER.as_bytes());
+    while let Some(name) = text.as_bytes()[from..].windows(BEARER.len()).position(is_name).map(|at| from + at) {
+        let after = name + BEARER.len();
+        let start = after + gap(&text[after..]);
+        from = start;
+        if start == after || is_glued(&text[..name]) {
+            continue;
+        }
+        let rest = &text[start..];
+        if name == begin && !rest.contains(char::is_whitespace) {
+            let token = rest.trim_end_matches(['"', '\'', '>', ']', '\\']);
+            if !token.is_empty() {
+                found(start..start + token.len());
+            }
+            return;
+        }
+        let token = rest.split(|c| !allowed(c)).next().unwrap_or_default().trim_end_matches(['.', ':']);
+        if token.len() >= MIN_BEARER && !token.eq_ignore_ascii_case(BEARER) {
+            from = start + token.len();
+            found(start..from);
+        }
+    }
+}
+
+/// The length of what stands between the word and its token, quotation marks included; 0 if nothing sets them apart.
+fn gap(text: &str) -> usize {
+    let mut rest = text;
+    let mut apart = false;
+    loop {
+        let next =
+            rest.strip_prefix("%20").or_else(|| rest.strip_prefix(|c: char| c.is_whitespace() || ":=".contains(c)));
+        apart |= next.is_some();
+        match next.or_else(|| rest.strip_prefix(['"', '\'', '<', '[', '\\'])) {
+            Some(next) => rest = next,
+            None => return if apart { text.len() - rest.len() } else { 0 },
+        }
+    }
+}
+
+/// Whether the text ends with a letter or digit that is not a percent escape's.
+fn is_glued(text: &str) -> bool {
+    let escape = text
+        .len()
+        .checked_sub(3)
+        .and_then(|start| text.get(start..))
+        .is_some_and(|end| end.starts_with('%') && end.bytes().skip(1).all(|byte| byte.is_ascii_hexdigit()));
+    text.ends_with(char::is_alphanumeric) && !escape
 }
 
 /// The credentials (`token68` of RFC 9110) after the name of an authentication scheme.

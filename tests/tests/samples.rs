@@ -1,0 +1,87 @@
+//! The example configuration in `config/`, with its samples: what they show, and that they give nothing away.
+
+use serde_json::Value;
+use trackside_tests::{Finished, Setup, command_with};
+
+const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/samples/orders.jsonl");
+
+/// The example configuration, with a cache that tests share and no hurry.
+fn setup() -> Setup {
+    let setup = Setup::new("nats://127.0.0.1:1", "");
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/");
+    let mut patient = String::new();
+    for plugin in ["validate", "mask", "route"] {
+        patient += &format!("[plugins.{plugin}]\ndeadline = \"10s\"\n");
+    }
+    let ours = std::fs::read_to_string(setup.path().join("trackside.toml")).expect("the configuration");
+    let (_, runtime) = ours.split_once("[runtime]").expect("a table for the cache");
+    for file in
+        ["trackside.toml", "rules/orders.toml", "rules/telemetry.toml", "schemas/order.json", "schemas/address.json"]
+    {
+        let mut text = std::fs::read_to_string(format!("{example}{file}")).expect("a file of the example");
+        if file == "trackside.toml" {
+            text += &format!("\n[runtime]{runtime}\n{patient}");
+        }
+        setup.write(file, text);
+    }
+    setup
+}
+
+fn run() -> Finished {
+    command_with(&["try", setup().argument(), "--jsonl", SAMPLES], &[("MASK_KEY", "a key of the test")], b"")
+}
+
+#[test]
+fn every_sample_has_the_outcome_that_the_example_means_to_show() {
+    let done = run();
+    assert_eq!((done.code, done.stderr.as_str()), (0, ""));
+    let summary = |line: &Value| {
+        let text = |key: &str| line[key].as_str().unwrap_or("-").to_owned();
+        format!("{} {} {} {} {}", line["message"], text("rule"), text("outcome"), text("route"), text("subject"))
+    };
+    let want = [
+        "1 orders published default clean.orders.created",
+        "2 orders published review review.orders.us",
+        "3 orders dead-lettered - dead.orders",
+        "4 orders dead-lettered - dead.orders",
+        "5 orders published default clean.orders.created",
+        "6 orders dead-lettered - dead.orders",
+        "7 orders dead-lettered - dead.orders",
+        "8 - unmatched - orders.eu.cancelled",
+        "9 orders published review review.orders.de",
+        "10 telemetry published default readings.press-4",
+        "11 telemetry published alarm alarms.press-5",
+    ];
+    assert_eq!(done.lines().iter().map(summary).collect::<Vec<_>>(), want);
+    for (sample, why) in [(3, "lacks \"email\""), (4, "the same key twice"), (6, "not JSON"), (7, "not JSON")] {
+        let reason = done.lines()[sample - 1]["reason"].as_str().expect("a reason").to_owned();
+        assert!(reason.contains(why), "{sample}: {reason}");
+    }
+}
+
+#[test]
+fn no_secret_of_the_samples_is_in_anything_that_is_published() {
+    let done = run();
+    let samples = std::fs::read_to_string(SAMPLES).expect("the samples");
+    let secrets = [
+        "ada@example.com",
+        "grace@example.com",
+        "spaces@example.com",
+        "limit@example.com",
+        "second@example.com",
+        "4111 1111 1111 1111",
+        "5500005555555559",
+        "378282246310005",
+        "6011111111111117",
+        "@example.com",
+    ];
+    let published: Vec<_> = done.stdout.lines().filter(|line| line.contains(r#""outcome":"published""#)).collect();
+    assert_eq!(published.len(), 6);
+    for secret in secrets {
+        assert!(samples.contains(secret), "{secret} is planted in the samples");
+        for line in &published {
+            assert!(!line.contains(secret), "{secret} in {line}");
+        }
+    }
+    assert!(!format!("{}{}", done.stdout, done.stderr).contains("a key of the test"));
+}
