@@ -119,6 +119,19 @@ fn everything_that_is_wrong_is_said_at_once_with_its_place_and_what_to_write_ins
 }
 
 #[test]
+fn mistakes_in_files_and_in_settings_that_only_a_plugin_can_judge_are_told_together_and_none_twice() {
+    let setup = setup("mask", r#"fields = [{ path = "$.a", action = "eat" }]"#);
+    let broken = rule("mask", r#"fields = [{ path = "$.b", action = "devour" }]"#);
+    setup.write("rules/typo.toml", broken.replace("name = \"orders\"", "name = \"typo\"\nsubjekt = \"x\""));
+    setup.write("rules/unknown.toml", rule("mosk", "").replace("name = \"orders\"", "name = \"unknown\""));
+    let report = report(&setup);
+    for says in ["action = \"eat\"", "`subjekt`", "mosk", "3 errors"] {
+        assert!(report.contains(says), "{says} in {report}");
+    }
+    assert!(!report.contains("devour"), "a rule with mistakes of its own is not judged any further: {report}");
+}
+
+#[test]
 fn several_stages_that_refuse_their_settings_are_all_reported() {
     let setup = setup("mask", "feilds = []");
     setup.write("rules/more.toml", rule("route", "else = \"nowhere\"").replace("name = \"orders\"", "name = \"more\""));

@@ -25,7 +25,7 @@ impl Offline {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn open(directory: &Path) -> Result<Self, Failure> {
-        let (rules, warnings) = load(directory)?;
+        let (rules, warnings) = rules::load(directory).map_err(|report| everything_wrong(directory, report))?;
         let engine = engine(&rules)?;
         let mut compiler = Compiler::new(engine.clone(), Metrics::new(BUILD));
         let plan = compiler.compile(&rules).map_err(|report| shown(report, warnings.clone()))?;
@@ -62,6 +62,17 @@ pub(super) const BUILD: Build = Build {
 /// Reads a configuration directory.
 pub(super) fn load(directory: &Path) -> Result<(Rules, Vec<Problem>), Failure> {
     rules::load(directory).map_err(|report| shown(report, Vec::new()))
+}
+
+/// What is wrong with the files, and with that what the plugins have to say about the rules that are right so far.
+fn everything_wrong(directory: &Path, mut report: Report) -> Failure {
+    if let Some(sound) = rules::sound_part(directory).filter(|sound| !sound.rules.is_empty()) {
+        let compiled = engine(&sound).map(|engine| Compiler::new(engine, Metrics::new(BUILD)).compile(&sound));
+        if let Ok(Err(further)) = compiled {
+            report.0.extend(further.0);
+        }
+    }
+    shown(Report::sorted(report.0), Vec::new())
 }
 
 /// The engine that a configuration asks for.

@@ -141,10 +141,10 @@ impl FileSet {
             }
         };
         for entry in entries {
-            match entry.map_err(|error| unreadable(&folder, &error)).and_then(|entry| rules_file(&entry)) {
+            match entry.map_err(|error| Box::new(unreadable(&folder, &error))).and_then(|entry| rules_file(&entry)) {
                 Ok(Some(name)) => paths.push(format!("{RULES_FOLDER}/{name}")),
                 Ok(None) => {}
-                Err(problem) => self.problems.push((RULES_FOLDER.to_owned(), problem)),
+                Err(problem) => self.problems.push((RULES_FOLDER.to_owned(), *problem)),
             }
         }
         if paths.len() > MAX_RULES_FILES {
@@ -165,12 +165,13 @@ fn is_rules_file(name: &str) -> bool {
 
 /// The name of an entry of `rules/`, if it is to be read. What has the name of a rules file but cannot be one is a
 /// problem: rules would be missing, and nobody would be told.
-fn rules_file(entry: &fs::DirEntry) -> Result<Option<String>, Problem> {
+fn rules_file(entry: &fs::DirEntry) -> Result<Option<String>, Box<Problem>> {
     let (name, path) = (entry.file_name(), entry.path());
     if !is_rules_file(&name.to_string_lossy()) {
         return Ok(None);
     }
-    let wrong = |what: &str, help: &str| Err(Problem::error(format!("`{}` {what}", path.display())).help(help));
+    let wrong =
+        |what: &str, help: &str| Err(Box::new(Problem::error(format!("`{}` {what}", path.display())).help(help)));
     let Ok(name) = name.into_string() else {
         return wrong("has a name that is not UTF-8", "rename it to letters, digits, `-` and `_`, and `.toml`");
     };
@@ -187,7 +188,7 @@ fn rules_file(entry: &fs::DirEntry) -> Result<Option<String>, Problem> {
         ),
         // Removed since the folder was listed.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(unreadable(&path, &error)),
+        Err(error) => Err(Box::new(unreadable(&path, &error))),
     }
 }
 

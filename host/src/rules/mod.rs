@@ -41,7 +41,33 @@ pub fn load(directory: &Path) -> Result<(Rules, Vec<Problem>), Report> {
 /// # Errors
 /// Everything that is wrong with any of the files, at once.
 pub fn load_from(files: &FileSet) -> Result<(Rules, Vec<Problem>), Report> {
-    parse::parse(files)
+    match parse::parse(files) {
+        (Some(rules), report) if !report.has_errors() => Ok((rules, report.0)),
+        (_, report) => Err(report),
+    }
+}
+
+/// What can still be checked of a configuration that has errors: the rules that have none themselves and use no plugin
+/// whose table has one. What their plugins say about them belongs into the same report.
+#[must_use]
+pub fn sound_part(directory: &Path) -> Option<Rules> {
+    let (rules, report) = parse::parse(&FileSet::read(directory).ok()?);
+    let mut rules = rules?;
+    let broken: Vec<&Location> = report.errors().flat_map(Problem::locations).collect();
+    let starts: Vec<Location> = rules.rules.iter().map(|rule| rule.location.clone()).collect();
+    // A rule reaches to the beginning of the next one in its file.
+    let rule_at = |place: &Location| {
+        let before = starts.iter().filter(|start| start.file() == place.file() && start.line() <= place.line());
+        before.map(Location::line).max()
+    };
+    let unsound: Vec<(&str, usize)> = broken.iter().filter_map(|place| Some((place.file(), rule_at(place)?))).collect();
+    let config = &rules.config;
+    let known =
+        |stage: &Stage| config.plugins.contains_key(&stage.plugin) || STANDARD_PLUGINS.contains(&stage.plugin.as_str());
+    rules.rules.retain(|rule| {
+        !unsound.contains(&(rule.location.file(), rule.location.line())) && rule.stages.iter().all(known)
+    });
+    Some(rules)
 }
 
 #[cfg(test)]

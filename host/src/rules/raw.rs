@@ -60,7 +60,7 @@ impl Texts {
 
 fn table<'t>(source: &'t Arc<SourceText>, problems: &Problems) -> Option<RawFile<'t>> {
     if let Err(problem) = bounds::check(source) {
-        problems.push(problem);
+        problems.push(*problem);
         return None;
     }
     let (table, mut errors) = DeTable::parse_recoverable(source.text());

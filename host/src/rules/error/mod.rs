@@ -77,6 +77,11 @@ impl Problem {
         self
     }
 
+    /// All places that it has to do with.
+    pub(in crate::rules) fn locations(&self) -> impl Iterator<Item = &Location> {
+        self.location.iter().chain(self.also.iter().map(|(location, _)| location))
+    }
+
     fn new(severity: Severity, message: String) -> Self {
         Self { severity, message, location: None, label: None, help: None, also: Vec::new() }
     }
@@ -106,6 +111,17 @@ impl Report {
         };
         let parts = [some(count(Severity::Error), "error"), some(count(Severity::Warning), "warning")];
         parts.into_iter().flatten().collect::<Vec<_>>().join(" and ")
+    }
+
+    /// Whether the configuration cannot be used.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.errors().next().is_some()
+    }
+
+    /// The problems that are errors.
+    pub(in crate::rules) fn errors(&self) -> impl Iterator<Item = &Problem> {
+        self.0.iter().filter(|problem| problem.severity == Severity::Error)
     }
 
     /// Puts the problems into the order of the files, those without a place first.

@@ -23,17 +23,12 @@ use super::values::Node;
 use crate::message::SubjectPattern;
 use crate::names::{PluginName, SourceName};
 
-/// Reads all files.
-pub(super) fn parse(files: &FileSet) -> Result<(Rules, Vec<Problem>), Report> {
+/// Reads all files: what could be read, and everything that is wrong or odd.
+pub(super) fn parse(files: &FileSet) -> (Option<Rules>, Report) {
     let problems = Problems::default();
     files.problems().cloned().for_each(|problem| problems.push(problem));
     let parsed = parse_into(files, &problems);
-    let failed = problems.has_errors();
-    let report = Report::sorted(problems.into_vec());
-    match parsed {
-        Some(rules) if !failed => Ok((rules, report.0)),
-        _ => Err(report),
-    }
+    (parsed, Report::sorted(problems.into_vec()))
 }
 
 fn parse_into(files: &FileSet, problems: &Problems) -> Option<Rules> {
