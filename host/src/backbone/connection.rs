@@ -99,7 +99,7 @@ impl Connection {
     pub async fn open(&self, source: &rules::Source) -> Result<Source, SourceError> {
         let wire = Arc::clone(self.wire());
         Ok(Source(match &source.kind {
-            SourceKind::JetStream { stream, filter_subjects, durable, deliver, ack_wait } => {
+            SourceKind::JetStream { stream, filter_subjects, durable, deliver, ack_wait, .. } => {
                 let wanted = Wanted {
                     stream,
                     durable,

@@ -223,6 +223,7 @@ mod tests {
         let on_failure = OnFailure {
             dead_letter: None,
             tries: 5,
+            give_up: crate::rules::GiveUp::DeadLetter,
             backoff: vec![Duration::from_secs(1), Duration::from_secs(10)],
             on_trap: FaultAction::DeadLetter,
             on_deadline: FaultAction::Retry,

@@ -182,7 +182,7 @@ fn refused(on_failure: &OnFailure, stage: &StagePlan, error: CallError) -> Failu
             let failure = Failure::at(stage, fault_class(&fault), fault.to_string());
             match action {
                 FaultAction::Retry => failure.retried(None),
-                FaultAction::DeadLetter => failure,
+                FaultAction::DeadLetter | FaultAction::Skip => failure,
             }
         }
     }

@@ -214,6 +214,8 @@ impl Compiler {
         for (rule, keys) in rules.rules.iter().zip(&stages.of_rules) {
             let stages = rule.stages.iter().zip(keys).map(|(stage, key)| StagePlan {
                 plugin: stage.plugin.clone(),
+                optional: stage.optional,
+                breaker: plugins[&stage.plugin].settings().breaker,
                 stage: Arc::clone(&stages.known[key].stage),
                 metrics: self.metrics.plugin(&stage.plugin),
             });
@@ -230,6 +232,16 @@ impl Compiler {
                 stages: stages.collect(),
                 default_route: routes.iter().position(|route| route.name.as_str() == "default"),
                 routes,
+                order_by: rule.order_by.clone(),
+                concurrency: rule.concurrency,
+                priority: rule.priority,
+                atomic: rule.atomic,
+                breaker: rule.breaker.settings,
+                divert: rule
+                    .breaker
+                    .divert
+                    .as_ref()
+                    .and_then(|name| rule.routes.keys().position(|route| route == name)),
                 on_failure: rule.on_failure.clone(),
                 metrics: self.metrics.rule(&rule.name),
                 throttle: Throttle::default(),

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use crate::message::SubjectPattern;
 use crate::names::{PluginName, Revision, RouteName, RuleName, SourceName};
 use crate::plugins::ConfiguredStage;
-use crate::rules::{Confirm, OnFailure, Template};
+use crate::rules::{BreakerSettings, Confirm, OnFailure, OrderBy, Priority, Template};
 use crate::telemetry::{PluginMetrics, RuleMetrics, SourceMetrics, Throttle};
 
 pub use compile::Compiler;
@@ -61,6 +61,18 @@ pub struct RulePlan {
     pub routes: Vec<RoutePlan>,
     /// Position of the route `default`.
     pub default_route: Option<usize>,
+    /// What its messages are kept in order by.
+    pub order_by: Option<OrderBy>,
+    /// How many of its messages may be under way at once.
+    pub concurrency: Option<usize>,
+    /// How urgent its messages are.
+    pub priority: Priority,
+    /// Whether the outputs of one message to one stream are stored together or not at all.
+    pub atomic: bool,
+    /// When its outputs are left alone for a while.
+    pub breaker: BreakerSettings,
+    /// Position of the route that outputs take while theirs is left alone.
+    pub divert: Option<usize>,
     /// What happens to messages that fail.
     pub on_failure: OnFailure,
     /// Its counters.
@@ -74,6 +86,10 @@ pub struct RulePlan {
 pub struct StagePlan {
     /// The plugin's name.
     pub plugin: PluginName,
+    /// Whether a fault of the plugin may skip the stage.
+    pub optional: bool,
+    /// When the plugin is left alone for a while.
+    pub breaker: BreakerSettings,
     /// The plugin with its settings.
     pub stage: Arc<ConfiguredStage>,
     /// The plugin's counters.

@@ -10,6 +10,7 @@ use crate::message::SubjectPattern;
 use crate::names::{PluginName, RouteName, RuleName, SourceName};
 
 use super::error::Location;
+use super::order::OrderBy;
 use super::secret::SecretRef;
 use super::template::Template;
 
@@ -98,6 +99,8 @@ pub struct Source {
     pub max_in_flight_messages: usize,
     /// How many payload and header bytes may be between intake and acknowledgement.
     pub max_in_flight_bytes: usize,
+    /// How urgent its messages are, unless their rule says otherwise.
+    pub priority: Priority,
     /// Where its table begins.
     pub location: Location,
 }
@@ -117,6 +120,10 @@ pub enum SourceKind {
         deliver: Deliver,
         /// After how long the server redelivers what was not acknowledged.
         ack_wait: Duration,
+        /// Whether an acknowledgement is itself acknowledged by the server before it counts.
+        double_ack: bool,
+        /// How it is shared by instances that keep order; without it they share it message by message.
+        partitions: Option<Partitions>,
     },
     /// A core NATS subscription.
     Core {
@@ -125,6 +132,29 @@ pub enum SourceKind {
         /// Instances with the same queue group share the messages.
         queue_group: Option<String>,
     },
+}
+
+/// How a stream is shared by instances that keep order: a durable consumer for each partition, each read by one
+/// instance at a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Partitions {
+    /// How many there are.
+    pub count: u32,
+    /// The filters as written: with more than one partition each has `{partition}` as a token, which stands for the
+    /// partition's number, counted from 0.
+    pub filters: Vec<String>,
+}
+
+/// How urgent work is: more urgent work goes first, and less urgent work still gets its share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Priority {
+    /// First.
+    High,
+    /// As everything that says nothing.
+    #[default]
+    Normal,
+    /// When there is little else to do.
+    Low,
 }
 
 /// Where a new consumer begins.
@@ -151,10 +181,25 @@ pub struct PluginSettings {
     pub limits: PluginLimits,
     /// When a fresh instance is taken.
     pub isolation: Isolation,
+    /// When it is left alone for a while, because it fails again and again.
+    pub breaker: BreakerSettings,
     /// Folders below the configuration directory that `setup.read-file` may read, each ending in `/`.
     pub files: Vec<String>,
     /// Where its table begins, if the file has one.
     pub location: Option<Location>,
+}
+
+/// When a breaker opens, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BreakerSettings {
+    /// Failures one after another that open it.
+    pub failures: u32,
+    /// Failures among the last 100 results that open it; `None` where only those one after another count.
+    pub failures_of_100: Option<u32>,
+    /// For how long it stays open the first time; doubled each time that a probe fails.
+    pub open_for: Duration,
+    /// The longest that it stays open.
+    pub open_for_most: Duration,
 }
 
 /// When a fresh instance is taken.
@@ -250,6 +295,16 @@ pub struct Rule {
     pub stages: Vec<Stage>,
     /// Where they may go. `default` is taken after the last stage.
     pub routes: BTreeMap<RouteName, Route>,
+    /// What its messages are kept in order by.
+    pub order_by: Option<OrderBy>,
+    /// How many of its messages may be under way at once; `None` means as many as its source allows.
+    pub concurrency: Option<usize>,
+    /// How urgent its messages are.
+    pub priority: Priority,
+    /// Whether the outputs of one message to one stream are stored together or not at all.
+    pub atomic: bool,
+    /// When its outputs are left alone for a while.
+    pub breaker: OutputBreaker,
     /// What happens to those that fail.
     pub on_failure: OnFailure,
     /// Where the rule begins.
@@ -261,6 +316,8 @@ pub struct Rule {
 pub struct Stage {
     /// Which plugin.
     pub plugin: PluginName,
+    /// Whether a fault of the plugin may skip the stage.
+    pub optional: bool,
     /// Its `with` table as JSON, references to secrets still unresolved.
     pub with: serde_json::Value,
     /// Where the plugin's name is.
@@ -280,6 +337,15 @@ pub struct Route {
     pub location: Location,
 }
 
+/// When the outputs of a rule are left alone for a while, and what becomes of its messages then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputBreaker {
+    /// When it opens: one for each route.
+    pub settings: BreakerSettings,
+    /// The route that outputs take while theirs is closed off; without one the rule waits.
+    pub divert: Option<RouteName>,
+}
+
 /// How an output counts as safe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Confirm {
@@ -296,8 +362,10 @@ pub enum Confirm {
 pub struct OnFailure {
     /// Where dead letters go; without one, what is rejected is terminated and counted.
     pub dead_letter: Option<DeadLetter>,
-    /// How often a message is tried before it becomes a dead letter.
+    /// How often a message is tried before it is given up.
     pub tries: u32,
+    /// What giving up means.
+    pub give_up: GiveUp,
     /// Waits between tries; the last one repeats.
     pub backoff: Vec<Duration>,
     /// What a trap of the plugin leads to.
@@ -313,13 +381,28 @@ pub struct OnFailure {
 pub struct DeadLetter {
     /// The template of their subject.
     pub subject: Template,
+    /// The key that they are encrypted with.
+    pub encrypt: Option<SecretRef>,
+    /// The stream that is made for them if none takes their subject.
+    pub stream: Option<String>,
     /// Where it is.
     pub location: Location,
+}
+
+/// What becomes of a message whose tries are used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GiveUp {
+    /// It becomes a dead letter.
+    DeadLetter,
+    /// Its source pauses, and it is tried on at the last wait of the list until it succeeds.
+    Pause,
 }
 
 /// What a plugin's fault leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultAction {
+    /// Leave the stage out, if the rule marks it as optional; dead-letter the message if it does not.
+    Skip,
     /// Try again, as `tries` and `backoff` say.
     Retry,
     /// Dead-letter the message at once.

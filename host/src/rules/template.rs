@@ -12,6 +12,8 @@ use trackside_json::{Limits, Selector, Value};
 
 use crate::message::{Message, Subject, SubjectError, SubjectPattern};
 
+pub(super) use parse::{header_name, position, singular};
+
 /// A subject with placeholders.
 #[derive(Clone)]
 pub struct Template {

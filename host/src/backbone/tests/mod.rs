@@ -89,9 +89,12 @@ fn jetstream_source(stream: &str, durable: &str) -> rules::Source {
             durable: durable.to_owned(),
             deliver: Deliver::All,
             ack_wait: Duration::from_secs(30),
+            double_ack: false,
+            partitions: None,
         },
         max_in_flight_messages: 1000,
         max_in_flight_bytes: 1 << 20,
+        priority: rules::Priority::Normal,
         location: Location::new(&SourceText::new("trackside.toml", ""), 0..0),
     }
 }

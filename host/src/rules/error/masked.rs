@@ -12,7 +12,8 @@ use toml_parser::lexer::{Token, TokenKind};
 use crate::rules::reference;
 
 /// Keys whose values are secrets when they are not references.
-const SECRET_KEYS: [&str; 9] = ["password", "passphrase", "passwd", "token", "nkey", "secret", "seed", "key", "keys"];
+const SECRET_KEYS: [&str; 10] =
+    ["encrypt", "password", "passphrase", "passwd", "token", "nkey", "secret", "seed", "key", "keys"];
 
 /// How the values of those keys begin when they are no secrets: references, and what plugins call a key but is a path.
 const HARMLESS: [&str; 6] = ["env:", "file:", "$", "header", "subject", "json:"];

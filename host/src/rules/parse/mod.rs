@@ -15,7 +15,7 @@ use toml::de::DeValue;
 
 use super::error::{Problem, Report};
 use super::files::{CONFIG_FILE, FileSet, RULES_FOLDER};
-use super::model::{Config, Rules};
+use super::model::{Config, Priority, Rules};
 use super::raw::{RawFile, Texts};
 use super::reference;
 use super::table::{File, Problems, Table};
@@ -72,6 +72,13 @@ struct Known {
     /// Each source, with the subjects it delivers; an empty list if that is not known.
     sources: BTreeMap<SourceName, Vec<SubjectPattern>>,
     plugins: Vec<PluginName>,
+    priorities: BTreeMap<SourceName, Priority>,
+}
+
+impl Known {
+    fn priority(&self, source: &SourceName) -> Option<Priority> {
+        self.priorities.get(source).copied()
+    }
 }
 
 fn config(raw: &RawFile<'_>, files: &FileSet, problems: &Problems) -> ParsedConfig {
@@ -88,6 +95,7 @@ fn config(raw: &RawFile<'_>, files: &FileSet, problems: &Problems) -> ParsedConf
     let known = Known {
         sources: source_names.into_iter().map(|name| (name.clone(), reach(&name).unwrap_or_default())).collect(),
         plugins: plugin_names,
+        priorities: sources.iter().map(|(name, source)| (name.clone(), source.priority)).collect(),
     };
     let config = nats.map(|nats| Config { nats, sources, plugins, streams, admin, runtime });
     ParsedConfig { config, known }

@@ -111,7 +111,7 @@ fn auth(table: &Table<'_>) -> Auth {
 }
 
 /// A secret, which has to be a reference. The error does not show what is there instead.
-fn secret(table: &Table<'_>, key: &str) -> Option<SecretRef> {
+pub(super) fn secret(table: &Table<'_>, key: &str) -> Option<SecretRef> {
     let text = table.text(key)?;
     SecretRef::parse(&text)
         .map_err(|error| {

@@ -10,8 +10,8 @@ use super::name;
 use super::nats::path;
 use crate::names::PluginName;
 use crate::rules::error::SourceText;
-use crate::rules::model::{Isolation, PluginLimits, PluginSettings};
-use crate::rules::reference::{self, STANDARD_PLUGINS};
+use crate::rules::model::{BreakerSettings, Isolation, PluginLimits, PluginSettings};
+use crate::rules::reference::{self, STANDARD_PLUGINS, Section};
 use crate::rules::table::{File, Problems, Table};
 
 /// The plugins with a table, and the names of all of them, those with errors included.
@@ -65,8 +65,25 @@ fn settings(table: &Table<'_>, directory: &Path) -> PluginSettings {
             recycle_above_bytes,
         },
         isolation: if table.word("isolation") == "message" { Isolation::Message } else { Isolation::Instance },
+        breaker: breaker(table, &reference::PLUGIN_BREAKER),
         files: files(table),
         location: Some(table.location()),
+    }
+}
+
+/// The breaker below a table; the defaults of its section where nothing is written.
+pub(super) fn breaker(table: &Table<'_>, section: &'static Section) -> BreakerSettings {
+    let empty = DeTable::new();
+    let table = table.table("breaker", section).unwrap_or_else(|| Table::open(table.file, section, 0..0, &empty));
+    let (open_for, open_for_most) = (table.duration("open-for"), table.duration("open-for-most"));
+    if open_for > open_for_most {
+        table.error("open-for", "`open-for` is more than `open-for-most`", "write at most that, or raise it");
+    }
+    BreakerSettings {
+        failures: table.number("failures"),
+        failures_of_100: table.whole("failure-rate").and_then(|rate| u32::try_from(rate).ok()),
+        open_for,
+        open_for_most,
     }
 }
 

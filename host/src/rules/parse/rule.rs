@@ -5,10 +5,14 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use toml::de::DeValue;
 
-use super::{Known, is_table, name, pattern};
+use super::nats::{checked_text, secret};
+use super::plugins::breaker;
+use super::sources::priority;
+use super::{Known, check_jetstream_name, is_table, name, pattern};
 use crate::names::{PluginName, RouteName, RuleName, SourceName};
 use crate::rules::error::{Location, Places, Problem, TableLocation};
-use crate::rules::model::{Confirm, DeadLetter, FaultAction, OnFailure, Route, Rule, Stage};
+use crate::rules::model::{Confirm, DeadLetter, FaultAction, GiveUp, OnFailure, OutputBreaker, Route, Rule, Stage};
+use crate::rules::order::OrderBy;
 use crate::rules::reference::{self, STANDARD_PLUGINS};
 use crate::rules::secret::{SecretRef, visit_references};
 use crate::rules::suggest;
@@ -18,6 +22,9 @@ use crate::rules::values::{self, Node};
 
 /// Most stages of one rule.
 const MAX_STAGES: usize = 64;
+
+/// Standard plugins without which a message must not go on.
+const FAIL_CLOSED: [&str; 2] = ["validate", "mask"];
 
 /// Most waits in a back-off list.
 const MAX_BACKOFF: usize = 32;
@@ -52,7 +59,22 @@ fn rule(table: &Table<'_>, known: Option<&Known>) -> Option<Parsed> {
     let routes = routes(table);
     let on_failure = on_failure(table);
     let location = table.value_location("name");
-    let rule = Rule { name: rule_name?, source: source?, subject: subject?, stages, routes, on_failure, location };
+    let source = source?;
+    let rule = Rule {
+        name: rule_name?,
+        subject: subject?,
+        stages,
+        breaker: output_breaker(table, &routes),
+        routes,
+        order_by: order_by(table),
+        concurrency: table.whole("concurrency").and_then(|most| usize::try_from(most).ok()),
+        priority: priority(table)
+            .unwrap_or_else(|| known.and_then(|known| known.priority(&source)).unwrap_or_default()),
+        atomic: table.boolean("atomic"),
+        source,
+        on_failure,
+        location,
+    };
     let has = |key: &str, inner: &str| table.node(key).is_some_and(|node| node.get_ref().get(inner).is_some());
     Some(Parsed {
         rule,
@@ -75,6 +97,29 @@ fn source(table: &Table<'_>, known: Option<&Known>) -> Option<SourceName> {
     SourceName::new(&text).ok()
 }
 
+fn order_by(table: &Table<'_>) -> Option<OrderBy> {
+    let text = table.text("order-by")?;
+    OrderBy::parse(&text)
+        .map_err(|error| table.error("order-by", "`order-by` is not something to keep in order by", error.to_string()))
+        .ok()
+}
+
+fn output_breaker(rule: &Table<'_>, routes: &BTreeMap<RouteName, Route>) -> OutputBreaker {
+    let settings = breaker(rule, &reference::RULE_BREAKER);
+    let mut divert = None;
+    if let Some(DeValue::Table(entries)) = rule.node("breaker").map(Node::get_ref)
+        && let Some(node) = entries.get("divert-to")
+        && let DeValue::String(text) = node.get_ref()
+    {
+        divert = RouteName::new(text).ok().filter(|name| routes.contains_key(name));
+        if divert.is_none() && !routes.is_empty() {
+            let help = suggest::help(text, routes.keys().map(RouteName::as_str), "routes");
+            rule.file.error(node.span(), format!("the rule has no route `{text}`"), help);
+        }
+    }
+    OutputBreaker { settings, divert }
+}
+
 fn stages(rule: &Table<'_>, known: Option<&Known>) -> Vec<Stage> {
     let tables = rule.array("stage", &reference::STAGE);
     if tables.len() > MAX_STAGES {
@@ -86,7 +131,12 @@ fn stages(rule: &Table<'_>, known: Option<&Known>) -> Vec<Stage> {
 fn stage(table: &Table<'_>, known: Option<&Known>) -> Option<Stage> {
     let plugin = plugin(table, known);
     let (with, with_location) = with(table);
-    Some(Stage { plugin: plugin?, with, plugin_location: table.value_location("plugin"), with_location })
+    let optional = table.boolean("optional");
+    if let Some(name) = plugin.as_ref().filter(|name| optional && FAIL_CLOSED.contains(&name.as_str())) {
+        let message = format!("a stage with `{name}` cannot be optional: left out, it would let messages by unchecked");
+        table.error("optional", message, "take it out");
+    }
+    Some(Stage { plugin: plugin?, optional, with, plugin_location: table.value_location("plugin"), with_location })
 }
 
 fn plugin(table: &Table<'_>, known: Option<&Known>) -> Option<PluginName> {
@@ -235,6 +285,7 @@ fn on_failure(rule: &Table<'_>) -> OnFailure {
     OnFailure {
         dead_letter: dead_letter(&table),
         tries: table.number("tries"),
+        give_up: if table.word("give-up") == "pause" { GiveUp::Pause } else { GiveUp::DeadLetter },
         backoff,
         on_trap: fault(&table, "trap"),
         on_deadline: fault(&table, "deadline"),
@@ -244,17 +295,22 @@ fn on_failure(rule: &Table<'_>) -> OnFailure {
 
 fn dead_letter(table: &Table<'_>) -> Option<DeadLetter> {
     let node = table.node("dead-letter")?;
-    let subject = match node.get_ref() {
+    let (subject, encrypt, stream) = match node.get_ref() {
         DeValue::Table(entries) => {
             let inner = Table::open(table.file, &reference::DEAD_LETTER, node.span(), entries);
             inner.text("subject")?;
-            template(table.file, "subject", inner.node("subject")?)?
+            let stream = checked_text(&inner, "stream", check_jetstream_name).map(|(name, _)| name);
+            (template(table.file, "subject", inner.node("subject")?)?, secret(&inner, "encrypt"), stream)
         }
-        _ => template(table.file, "dead-letter", node)?,
+        _ => (template(table.file, "dead-letter", node)?, None, None),
     };
-    Some(DeadLetter { subject, location: table.value_location("dead-letter") })
+    Some(DeadLetter { subject, encrypt, stream, location: table.value_location("dead-letter") })
 }
 
 fn fault(table: &Table<'_>, key: &str) -> FaultAction {
-    if table.word(key) == "retry" { FaultAction::Retry } else { FaultAction::DeadLetter }
+    match table.word(key) {
+        "retry" => FaultAction::Retry,
+        "skip" => FaultAction::Skip,
+        _ => FaultAction::DeadLetter,
+    }
 }

@@ -1,16 +1,17 @@
 //! `[sources.NAME]`.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 
 use toml::de::DeValue;
 use toml::value::Datetime;
 
 use super::nats::checked_text;
-use super::{check_disjoint, check_jetstream_name, check_word, name, pattern, patterns};
+use super::{check_disjoint, check_jetstream_name, check_word, name, pattern};
 use crate::message::SubjectPattern;
 use crate::names::SourceName;
 use crate::rules::error::{Location, Problem};
-use crate::rules::model::{Deliver, Source, SourceKind, Stream};
+use crate::rules::model::{Deliver, Partitions, Priority, Source, SourceKind, Stream};
 use crate::rules::reference;
 use crate::rules::table::{File, Table};
 use crate::rules::values::{self, Node};
@@ -64,7 +65,18 @@ fn source(table: &Table<'_>) -> Option<Source> {
             None
         }
     }?;
-    Some(Source { kind, max_in_flight_messages, max_in_flight_bytes, location: table.location() })
+    let priority = priority(table).unwrap_or_default();
+    Some(Source { kind, max_in_flight_messages, max_in_flight_bytes, priority, location: table.location() })
+}
+
+/// The priority that a table gives, if it gives one.
+pub(super) fn priority(table: &Table<'_>) -> Option<Priority> {
+    match table.word("priority") {
+        "high" => Some(Priority::High),
+        "normal" => Some(Priority::Normal),
+        "low" => Some(Priority::Low),
+        _ => None,
+    }
 }
 
 fn jetstream(table: &Table<'_>) -> Option<SourceKind> {
@@ -72,7 +84,8 @@ fn jetstream(table: &Table<'_>) -> Option<SourceKind> {
         let help = "take it out: instances that share the `durable` consumer share its messages";
         table.error("queue-group", "`queue-group` belongs to a source with `subject`", help);
     }
-    let filters = patterns(table, "filter-subjects");
+    let count = table.whole("partitions").and_then(|count| u32::try_from(count).ok());
+    let (filters, templates) = filters(table, count);
     if filters.len() > MAX_FILTERS {
         let message = format!("`filter-subjects` has more than {MAX_FILTERS} subjects");
         table.error("filter-subjects", message, "use wildcards, or several sources");
@@ -90,11 +103,44 @@ fn jetstream(table: &Table<'_>) -> Option<SourceKind> {
         durable: durable?.0,
         deliver: deliver(table)?,
         ack_wait: table.duration("ack-wait"),
+        double_ack: table.boolean("double-ack"),
+        partitions: count.map(|count| Partitions { count, filters: templates }),
     })
 }
 
+/// The token of a filter that stands for the partition.
+const PARTITION: &str = "{partition}";
+
+/// The filters as patterns, a `*` for the partition, and as they are written.
+fn filters(table: &Table<'_>, count: Option<u32>) -> (Vec<(SubjectPattern, Range<usize>)>, Vec<String>) {
+    let partitioned = count.is_some_and(|count| count > 1);
+    let (mut filters, mut templates) = (Vec::new(), Vec::new());
+    for (text, span) in table.texts("filter-subjects") {
+        let places = text.split('.').filter(|token| *token == PARTITION).count();
+        if partitioned && places != 1 {
+            let help = "write for example \"orders.{partition}.>\", where the stream puts the partition by a subject \
+                        transform such as `orders.{{partition(8,1)}}.{{wildcard(1)}}`";
+            let message =
+                format!("`{text}` does not have `{PARTITION}` as one of its tokens, and `partitions` is more than 1");
+            table.file.error(span, message, help);
+            continue;
+        }
+        let tokens: Vec<&str> =
+            text.split('.').map(|token| if partitioned && token == PARTITION { "*" } else { token }).collect();
+        if let Some(pattern) = pattern(table.file, "filter-subjects", &tokens.join("."), span.clone()) {
+            filters.push((pattern, span));
+            templates.push(text);
+        }
+    }
+    if partitioned && !table.has("filter-subjects") {
+        let help = "add for example `filter-subjects = [\"orders.{partition}.>\"]`";
+        table.error("partitions", "a source with several partitions needs `filter-subjects`", help);
+    }
+    (filters, templates)
+}
+
 fn core(table: &Table<'_>) -> Option<SourceKind> {
-    for key in ["durable", "filter-subjects", "deliver", "ack-wait"] {
+    for key in ["durable", "filter-subjects", "deliver", "ack-wait", "partitions", "double-ack"] {
         if table.has(key) {
             let message = format!("`{key}` belongs to a source with `stream`");
             let problem = Problem::error(message)

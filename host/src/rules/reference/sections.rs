@@ -134,6 +134,26 @@ pub(in crate::rules) static SOURCE: Section = Section {
             "How many messages may be between intake and acknowledgement.",
         ),
         key(
+            "partitions",
+            Whole(1, 256),
+            Said("none: instances share its messages one by one"),
+            "With `stream`, and needed by rules with `order-by`: the stream is read by one instance at a time, in order. \
+             With more than one, each filter has `{partition}` as a token, each partition has a consumer of its own \
+             (`DURABLE-0` and so on), and instances share the partitions.",
+        ),
+        key(
+            "double-ack",
+            Boolean,
+            Value("false"),
+            "With `stream`: acknowledgements are acknowledged by the server and repeated until they are.",
+        ),
+        key(
+            "priority",
+            OneOf(PRIORITIES),
+            Value("\"normal\""),
+            "How urgent its messages are, unless their rule says otherwise, see `priority` of `[[rule]]`.",
+        ),
+        key(
             "max-in-flight-bytes",
             Size(64 * KIB, 64 * GIB),
             Value("\"64MiB\""),
@@ -184,6 +204,7 @@ pub(in crate::rules) static PLUGIN: Section = Section {
             Value("\"instance\""),
             "`instance`: an instance serves many messages, one after another. `message`: every message gets a fresh one.",
         ),
+        key("breaker", Table("[plugins.NAME.breaker]"), Said("its defaults"), "When it is left alone for a while."),
         key(
             "files",
             Texts,
@@ -305,6 +326,35 @@ pub(in crate::rules) static RULE: Section = Section {
         key("subject", Text, Required, "Which of them: a subject, with `*` for one token and `>` for the rest."),
         key("stage", Table("[[rule.stage]]"), Said("none: messages pass unchanged"), "What they go through, in order."),
         key("routes", Table("[rule.routes]"), Required, "Where they may go; at least one."),
+        key(
+            "order-by",
+            Text,
+            Said("none: messages run in parallel"),
+            "What its messages are kept in order by: `\"subject.2\"`, `\"header:Key\"` or `\"$.customer.id\"`. Messages \
+             of one key are handled strictly one after another, tries included; messages without a key are one key \
+             together. A source with `stream` needs `partitions` for it.",
+        ),
+        key(
+            "concurrency",
+            Whole(1, 100_000),
+            Said("as many as the source allows"),
+            "How many of its messages may be under way at once.",
+        ),
+        key(
+            "priority",
+            OneOf(PRIORITIES),
+            Said("its source's"),
+            "Who goes first when there is more to do than the lanes can: of 21 messages 16 are `high`, 4 `normal` and 1 \
+             `low` as long as there are such, so nothing waits for ever.",
+        ),
+        key(
+            "atomic",
+            Boolean,
+            Value("false"),
+            "Whether the outputs of one message to one stream are stored together or not at all. Needs NATS 2.12 and \
+             `allow_atomic` on the stream.",
+        ),
+        key("breaker", Table("[rule.breaker]"), Said("its defaults"), "When its outputs are left alone for a while."),
         key("on-failure", Table("[rule.on-failure]"), Said("its defaults"), "What happens to those that fail."),
     ],
 };
@@ -315,6 +365,13 @@ pub(in crate::rules) static STAGE: Section = Section {
     meaning: "One plugin with its settings.",
     keys: &[
         key("plugin", Text, Required, "The name of a standard plugin or of a `[plugins.NAME]` table."),
+        key(
+            "optional",
+            Boolean,
+            Value("false"),
+            "Whether a fault of the plugin may leave the stage out, where `on-failure` says `skip`. Not for `validate` and \
+             `mask`.",
+        ),
         key(
             "with",
             Other("table"),
@@ -354,7 +411,13 @@ pub(in crate::rules) static ON_FAILURE: Section = Section {
             Said("none: such messages are terminated and counted"),
             "The subject for messages that cannot succeed. `{ subject = \"…\" }` is the same.",
         ),
-        key("tries", Whole(1, 100), Value("5"), "How often a message is tried before it is dead-lettered."),
+        key("tries", Whole(1, 100), Value("5"), "How often a message is tried before it is given up."),
+        key(
+            "give-up",
+            OneOf(&["dead-letter", "pause"]),
+            Value("\"dead-letter\""),
+            "What giving up means: a dead letter; or the source pauses, and the message is tried on until it succeeds.",
+        ),
         key(
             "backoff",
             Durations(Duration::from_millis(1), Duration::from_millis(DAY)),
@@ -372,23 +435,84 @@ pub(in crate::rules) static ON_FAILURE: Section = Section {
     ],
 };
 
-const FAULTS: &[&str] = &["retry", "dead-letter"];
+const FAULTS: &[&str] = &["retry", "dead-letter", "skip"];
 
 /// `dead-letter = { … }`
 pub(in crate::rules) static DEAD_LETTER: Section = Section {
     title: "dead-letter = { … }",
     meaning: "Where dead letters go.",
-    keys: &[key("subject", Template, Required, "The subject to publish to.")],
+    keys: &[
+        key("subject", Template, Required, "The subject to publish to."),
+        key(
+            "encrypt",
+            Secret,
+            Said("none: letters are stored as the messages came"),
+            "The key that payloads and headers are encrypted with (AES-256-GCM-SIV): 32 bytes in Base64 or hexadecimal.",
+        ),
+        key("stream", Text, Said("none"), "The stream that is made for the letters, if none takes their subject."),
+    ],
+};
+
+const PRIORITIES: &[&str] = &["high", "normal", "low"];
+
+/// `[plugins.NAME.breaker]`
+pub(in crate::rules) static PLUGIN_BREAKER: Section = Section {
+    title: "[plugins.NAME.breaker]",
+    meaning: "When a plugin that fails again and again is left alone for a while: traps, missed deadlines and met limits \
+              count, rejections do not. While it is open the rules that use the plugin wait; then one message is let \
+              through, and its result decides.",
+    keys: &[
+        key("failures", Whole(1, 1_000_000), Value("20"), "Failures one after another that open it."),
+        key("failure-rate", Whole(1, 100), Said("not looked at"), "Failures among the last 100 calls that open it."),
+        key(
+            "open-for",
+            millis(1, HOUR),
+            Value("\"1s\""),
+            "How long it stays open; doubled each time that the one message fails.",
+        ),
+        key("open-for-most", millis(1, DAY), Value("\"30s\""), "The longest that it stays open."),
+    ],
+};
+
+/// `[rule.breaker]`
+pub(in crate::rules) static RULE_BREAKER: Section = Section {
+    title: "[rule.breaker]",
+    meaning: "When an output that fails again and again is left alone for a while. Each route has a breaker of its own. \
+              While it is open the rule waits, and with it, once its window is full, the source; or outputs are diverted. \
+              Then one message is let through, and its result decides.",
+    keys: &[
+        key("failures", Whole(1, 1_000_000), Value("5"), "Failed publishes one after another that open it."),
+        key(
+            "failure-rate",
+            Whole(1, 100),
+            Said("not looked at"),
+            "Failures among the last 100 publishes that open it.",
+        ),
+        key(
+            "open-for",
+            millis(1, HOUR),
+            Value("\"1s\""),
+            "How long it stays open; doubled each time that the one message fails.",
+        ),
+        key("open-for-most", millis(1, DAY), Value("\"30s\""), "The longest that it stays open."),
+        key(
+            "divert-to",
+            Text,
+            Said("nowhere: the rule waits"),
+            "The route of this rule that outputs take while theirs is open.",
+        ),
+    ],
 };
 
 /// All sections.
-pub(in crate::rules) static ALL: [&Section; 16] = [
+pub(in crate::rules) static ALL: [&Section; 18] = [
     &FILE,
     &NATS,
     &TLS,
     &SOURCE,
     &DELIVER,
     &PLUGIN,
+    &PLUGIN_BREAKER,
     &STREAM,
     &ADMIN,
     &RUNTIME,
@@ -397,6 +521,7 @@ pub(in crate::rules) static ALL: [&Section; 16] = [
     &RULE,
     &STAGE,
     &ROUTE,
+    &RULE_BREAKER,
     &ON_FAILURE,
     &DEAD_LETTER,
 ];

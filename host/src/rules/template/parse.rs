@@ -98,15 +98,11 @@ fn unquoted(path: &str) -> impl Iterator<Item = (usize, char)> {
 }
 
 fn placeholder(inside: &str, paths: &mut Vec<String>) -> Result<Piece, TemplateError> {
-    if let Some(position) = inside.strip_prefix("subject.") {
-        return match position.parse() {
-            Ok(number @ 1..=MAX_POSITION) if !position.starts_with('+') => Ok(Piece::Subject(number)),
-            _ => Err(TemplateError::Position(position.to_owned())),
-        };
+    if let Some(text) = inside.strip_prefix("subject.") {
+        return position(text).map(Piece::Subject);
     }
     if let Some(name) = inside.strip_prefix("header.") {
-        let fits = name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':') && !name.is_empty();
-        return if fits { Ok(Piece::Header(name.to_owned())) } else { Err(TemplateError::HeaderName(name.to_owned())) };
+        return header_name(name).map(Piece::Header);
     }
     let Some(path) = inside.strip_prefix("json:") else {
         return Err(TemplateError::Unknown(inside.to_owned()));
@@ -118,6 +114,25 @@ fn placeholder(inside: &str, paths: &mut Vec<String>) -> Result<Piece, TemplateE
     });
     let index = u32::try_from(index).map_err(|_| TemplateError::NotSingular(path.to_owned()))?;
     Ok(Piece::Json(index, path.to_owned()))
+}
+
+/// The position of a token, counted from 1.
+pub(in crate::rules) fn position(text: &str) -> Result<usize, TemplateError> {
+    match text.parse() {
+        Ok(number @ 1..=MAX_POSITION) if !text.starts_with('+') => Ok(number),
+        _ => Err(TemplateError::Position(text.to_owned())),
+    }
+}
+
+/// The name of a header.
+pub(in crate::rules) fn header_name(name: &str) -> Result<String, TemplateError> {
+    let fits = name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':') && !name.is_empty();
+    if fits { Ok(name.to_owned()) } else { Err(TemplateError::HeaderName(name.to_owned())) }
+}
+
+/// A path that can match one value at most.
+pub(in crate::rules) fn singular(path: &str) -> Result<Selector, TemplateError> {
+    compile(&[path.to_owned()])
 }
 
 fn compile(paths: &[String]) -> Result<Selector, TemplateError> {
