@@ -95,11 +95,22 @@ impl Host {
         ensured.map_err(|error| Failure::new(error.to_string()))?;
         let opened = sources::open(&connection, &rules.config).await?;
 
-        let settings = LanesSettings { publisher: connection.publisher(), observer: options.observer };
+        let observer = options.observer;
+        let settings = LanesSettings {
+            publisher: connection.publisher(),
+            observer: observer.clone(),
+            readiness: readiness.clone(),
+        };
         let lanes = Lanes::start(runners(&rules.config, &engine, settings.observer.is_some()), &settings)
             .map_err(|error| Failure::new(format!("the lanes cannot start: {error}")))?;
-        let feed =
-            Feed { connection: connection.clone(), readiness: readiness.clone(), metrics, live, lanes: lanes.queues() };
+        let feed = Feed {
+            connection: connection.clone(),
+            readiness: readiness.clone(),
+            metrics,
+            live,
+            scheduler: lanes.scheduler(),
+            observer,
+        };
         let sources = Sources::start(opened, &rules.config, &feed);
         Ok(Self { config: rules.config, connection, readiness, sources, lanes, background })
     }
@@ -115,14 +126,15 @@ impl Host {
     /// Takes nothing more in, finishes what is in flight, and leaves.
     async fn drain(self) -> Result<(), Failure> {
         let within = self.config.runtime.drain_timeout;
-        let Self { connection, sources, lanes, mut background, .. } = self;
+        let Self { connection, sources, mut lanes, mut background, .. } = self;
         let finish = async {
             sources.stop().await;
             lanes.drain().await;
         };
         let finished = tokio::time::timeout(within, finish).await;
         if finished.is_err() {
-            tracing::warn!(?within, "what was still in flight is left to be delivered again");
+            tracing::warn!(?within, "not everything in flight was finished in time; it is handed back to its sources");
+            lanes.abandon().await;
         }
         if let Err(error) = connection.close(within).await {
             tracing::warn!("{error}");

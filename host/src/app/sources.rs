@@ -1,5 +1,6 @@
 //! Keeps the sources open: each has a task that feeds the lanes, and opens it again when the world has changed under it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -7,7 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::backbone::{Connection, Source, SourceError};
 use crate::names::SourceName;
-use crate::pipeline::{Intake, LaneQueues, Window};
+use crate::pipeline::{InFlight, Intake, Observer, Scheduler, Window};
 use crate::plan::Live;
 use crate::rules::{self, Config};
 use crate::telemetry::{Condition, Metrics, Readiness};
@@ -31,7 +32,8 @@ pub(super) struct Feed {
     pub(super) readiness: Readiness,
     pub(super) metrics: Metrics,
     pub(super) live: Live,
-    pub(super) lanes: LaneQueues,
+    pub(super) scheduler: Scheduler,
+    pub(super) observer: Option<Observer>,
 }
 
 /// Opens all sources, or says what is wrong with each that cannot be.
@@ -72,9 +74,15 @@ async fn keep_open(
     feed: Feed,
     mut stop: watch::Receiver<bool>,
 ) {
-    let Feed { connection, readiness, metrics, live, lanes } = feed;
-    let window = Window::new(&settings, metrics.source(&name));
-    let mut intake = Intake::new(name.clone(), window, &live, lanes);
+    let Feed { connection, readiness, metrics, live, scheduler, observer } = feed;
+    let metrics = metrics.source(&name);
+    let flight = InFlight::new(name.clone(), Arc::clone(&metrics));
+    if let Some(ack_wait) = source.ack_wait() {
+        flight.keep(ack_wait);
+    }
+    follow_pauses(&flight, &readiness);
+    let window = Window::new(&settings, metrics);
+    let mut intake = Intake::new(flight, window, &live, scheduler, observer);
     loop {
         readiness.set(Condition::Source(name.clone()), Ok(()));
         let Err(error) = intake.run(&mut source, &mut stop).await else { return };
@@ -93,6 +101,19 @@ async fn keep_open(
             }
         }
     }
+}
+
+/// Keeps readiness true to whether a message that has used up its tries keeps the source paused.
+fn follow_pauses(flight: &InFlight, readiness: &Readiness) {
+    let (mut stuck, readiness) = (flight.watch_stuck(), readiness.clone());
+    let condition = Condition::Flow(flight.source.clone());
+    tokio::spawn(async move {
+        while stuck.changed().await.is_ok() {
+            let count = *stuck.borrow_and_update();
+            let paused = || format!("paused by {count} messages that have used up their tries");
+            readiness.set(condition.clone(), if count == 0 { Ok(()) } else { Err(paused()) });
+        }
+    });
 }
 
 /// Opens a source again, for as long as that may help.

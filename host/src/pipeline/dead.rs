@@ -1,5 +1,7 @@
 //! Dead letters: the original message, and why it could not be delivered.
 
+use std::time::SystemTime;
+
 use bytes::Bytes;
 
 use crate::backbone::Outgoing;
@@ -16,6 +18,17 @@ const KEPT_PREFIX: &str = "Trackside-Dead-Header-";
 /// The last token of a dead letter's subject if its template cannot be filled in.
 const UNROUTED: &str = "unrouted";
 
+/// How often a message was tried before it was given up, and when.
+#[derive(Debug, Clone, Copy)]
+pub struct Tries {
+    /// How often.
+    pub count: u32,
+    /// When for the first time.
+    pub first: SystemTime,
+    /// When for the last time.
+    pub last: SystemTime,
+}
+
 /// The dead letter of a message that a rule could not deliver: the original payload and headers, and `Trackside-Dead-*`
 /// headers that say where it came from, what refused it and why. `None` where the rule keeps none.
 ///
@@ -29,13 +42,14 @@ pub fn dead_letter(
     message: &Message,
     origin: &Origin,
     failure: &Failure,
+    tries: &Tries,
 ) -> Option<Outgoing> {
     let template = &rule.on_failure.dead_letter.as_ref()?.subject;
     let subject = template.render(message, &plan.json).unwrap_or_else(|_| unrouted(template));
     Some(Outgoing {
         subject,
         reply: None,
-        headers: headers(plan, rule, source, message, origin, failure),
+        headers: headers(plan, rule, source, message, origin, failure, tries),
         payload: message.payload.clone(),
         // A letter nobody stores is lost: without a stream the message stays unacknowledged instead.
         confirm: Confirm::Stream,
@@ -66,6 +80,7 @@ fn headers(
     message: &Message,
     origin: &Origin,
     failure: &Failure,
+    tries: &Tries,
 ) -> Headers {
     let mut headers = Headers::default();
     for header in &message.headers {
@@ -89,7 +104,7 @@ fn headers(
     }
     headers.push("Trackside-Dead-Class", failure.class.as_str());
     headers.push("Trackside-Dead-Reason", one_line(&failure.reason));
-    headers.push("Trackside-Dead-Tries", origin.delivery.to_string());
+    headers.push("Trackside-Dead-Tries", tries.count.to_string());
     headers
 }
 

@@ -1,39 +1,40 @@
 //! Puts what a message became on the wire. Nothing is acknowledged here.
 
 use crate::backbone::{Outgoing, Pending, PublishError, Publisher};
-use crate::message::{Origin, Subject};
+use crate::message::{Message, Origin, Subject};
 use crate::names::Revision;
-use crate::plan::RulePlan;
+use crate::plan::{Pass, Probe, RulePlan};
+use crate::rules::GiveUp;
 
 use super::dead::{dead_letter, without_payload};
-use super::intake::Job;
-use super::observe::{Observation, Observer, observations};
-use super::outcome::{Failure, Outcome, Output};
+use super::job::Task;
+use super::observe::{Observation, Observer, of_task};
+use super::outcome::{Failure, FailureClass, Outcome, Output};
 
-/// A message that has been through its rules: outcomes by the position of the rule.
+/// A task that has been through its rule's stages.
 #[derive(Debug)]
 pub struct Routed {
-    job: Job,
-    outcomes: Vec<(usize, Outcome)>,
+    task: Task,
+    outcome: Outcome,
     observed: Vec<Observation>,
 }
 
-/// A message whose outputs are on the wire, and not yet safe.
+/// A task whose outputs are on the wire, and not yet safe.
 #[derive(Debug)]
 pub struct Emitted {
-    /// The message.
-    pub(super) job: Job,
-    /// What is under way, by the position of the rule.
-    pub(super) rules: Vec<(usize, Sent)>,
+    /// The task.
+    pub(super) task: Task,
+    /// What is under way.
+    pub(super) sent: Sent,
     /// What an observer is to be shown.
     pub(super) observed: Vec<Observation>,
 }
 
-/// What is under way for one rule.
+/// What is under way.
 #[derive(Debug)]
 pub(super) enum Sent {
-    /// Outputs, and how many more were dropped by a plugin.
-    Outputs(Vec<Result<Pending, PublishError>>, usize),
+    /// Outputs with the positions of their routes, and how many more were dropped by a plugin.
+    Outputs(Vec<(usize, Result<Pending, PublishError>)>, usize),
     /// A dead letter, and why.
     Dead(Failure, Result<Pending, PublishError>),
     /// The message is to be tried again.
@@ -43,36 +44,74 @@ pub(super) enum Sent {
 }
 
 impl Routed {
-    pub(super) fn new(job: Job, outcomes: Vec<(usize, Outcome)>, observer: Option<&Observer>) -> Self {
+    pub(super) fn new(task: Task, outcome: Outcome, observer: Option<&Observer>) -> Self {
         let observed = match observer {
-            Some(_) => observations(&job.plan, &job.source, &job.message, &job.origin, &outcomes),
+            Some(_) => of_task(&task, &outcome),
             None => Vec::new(),
         };
-        Self { job, outcomes, observed }
+        Self { task, outcome, observed }
     }
 
-    /// Publishes the outputs of every rule, in order. Waits only while the connection takes no more.
+    /// Publishes the outputs, in order. Waits only while the connection takes no more.
     pub async fn emit(self, publisher: &Publisher) -> Emitted {
-        let Self { job, outcomes, observed } = self;
-        let mut rules = Vec::with_capacity(outcomes.len());
-        for (position, outcome) in outcomes {
-            let rule = &job.plan.rules[position];
-            let sent = match outcome.failure {
-                Some(failure) => fail(&job, rule, failure, publisher).await,
-                None => {
-                    let mut pending = Vec::with_capacity(outcome.outputs.len());
-                    for output in outcome.outputs {
-                        let mut message = outgoing(rule, &job.plan.revision, &job.origin, output);
-                        message.reply.clone_from(&job.reply);
-                        pending.push(publisher.publish(message).await);
-                    }
-                    Sent::Outputs(pending, outcome.dropped.len())
-                }
-            };
-            rules.push((position, sent));
-        }
-        Emitted { job, rules, observed }
+        let Self { mut task, outcome, observed } = self;
+        let published = match outcome.failure {
+            None => publish(&mut task, outcome.outputs, publisher).await,
+            Some(failure) => Err(failure),
+        };
+        let sent = match published {
+            Ok(pending) => Sent::Outputs(pending, outcome.dropped.len()),
+            Err(failure) => fail(&task, failure, publisher).await,
+        };
+        Emitted { task, sent, observed }
     }
+}
+
+async fn publish(
+    task: &mut Task,
+    outputs: Vec<Output>,
+    publisher: &Publisher,
+) -> Result<Vec<(usize, Result<Pending, PublishError>)>, Failure> {
+    let mut probes = Vec::new();
+    let mut sent = Vec::with_capacity(outputs.len());
+    for output in outputs {
+        sent.push(divert(task, output, &mut probes)?);
+    }
+    task.probes.append(&mut probes);
+    let (job, rule) = (&task.job, task.rule());
+    let mut pending = Vec::with_capacity(sent.len());
+    for output in sent {
+        let route = output.route;
+        let mut message = outgoing(rule, &job.plan.revision, &job.origin, output);
+        message.reply.clone_from(&job.reply);
+        pending.push((route, publisher.publish(message).await));
+    }
+    Ok(pending)
+}
+
+/// Sends an output elsewhere while its route is left alone, if the rule says where.
+fn divert(task: &Task, mut output: Output, probes: &mut Vec<Probe>) -> Result<Output, Failure> {
+    let rule = task.rule();
+    let Some(other) = rule.divert.filter(|other| *other != output.route) else { return Ok(output) };
+    match rule.routes[output.route].breaker.pass() {
+        Pass::Free => return Ok(output),
+        Pass::Probe(probe) => {
+            probes.push(probe);
+            return Ok(output);
+        }
+        Pass::Wait(_) => {}
+    }
+    let to = &rule.routes[other];
+    let (subject, headers, payload) = (task.job.message.subject.clone(), output.headers, output.payload);
+    let message = Message { subject, headers, payload };
+    output.subject = to
+        .subject
+        .render(&message, &task.job.plan.json)
+        .map_err(|error| Failure::of_rule(FailureClass::Route, format!("route {}: {error}", to.name)))?;
+    rule.metrics.diverted();
+    (output.headers, output.payload) = (message.headers, message.payload);
+    (output.route, output.confirm) = (other, to.confirm);
+    Ok(output)
 }
 
 /// The message that an output is published as, with its stamps and its deterministic id.
@@ -94,12 +133,13 @@ pub fn outgoing(rule: &RulePlan, revision: &Revision, origin: &Origin, output: O
 }
 
 /// Decides about a failure: another try, a dead letter, or the end.
-pub(super) async fn fail(job: &Job, rule: &RulePlan, failure: Failure, publisher: &Publisher) -> Sent {
-    let redelivers = job.acker.redelivers();
-    if failure.retry.is_some() && redelivers && job.origin.delivery < rule.on_failure.tries {
+pub(super) async fn fail(task: &Task, failure: Failure, publisher: &Publisher) -> Sent {
+    let (job, rule) = (&task.job, task.rule());
+    let more = task.tries < rule.on_failure.tries || rule.on_failure.give_up == GiveUp::Pause;
+    if failure.retry.is_some() && more {
         return Sent::Retry(failure);
     }
-    match dead_letter(&job.plan, rule, &job.source, &job.message, &job.origin, &failure) {
+    match dead_letter(&job.plan, rule, &job.flight.source, &job.message, &job.origin, &failure, &task.tried()) {
         None => Sent::Terminated(failure),
         Some(letter) => {
             let pending = match publisher.publish(letter.clone()).await {

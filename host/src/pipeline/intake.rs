@@ -1,40 +1,21 @@
-//! Takes deliveries off a source, bounded in messages and bytes, pins the plan for each, and hands them to the lanes.
+//! Takes deliveries off a source, bounded in messages and bytes, pins the plan for each, and makes the tasks of it.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use crate::backbone::{Acker, Delivery, Room, Source, SourceError};
-use crate::message::{Message, Origin, Subject};
-use crate::names::SourceName;
-use crate::plan::{Live, Pinned, Plan};
+use crate::backbone::{Delivery, Room, Source, SourceError};
+use crate::plan::{Live, Pinned};
 use crate::rules::Source as SourceSettings;
-use crate::telemetry::SourceMetrics;
+use crate::telemetry::{SourceMetrics, Throttle};
 
-use super::lane::LaneQueues;
+use super::flight::InFlight;
+use super::job::{Acked, Job};
+use super::observe::{Observation, Observer};
+use super::schedule::Scheduler;
 
 /// Why waiting for a permit cannot fail.
 const OPEN: &str = "the window is never closed";
-
-/// A delivery with the plan it is pinned to, and its place in the source's window.
-#[derive(Debug)]
-pub struct Job {
-    /// The message as it was delivered.
-    pub message: Message,
-    /// Where it came from.
-    pub origin: Arc<Origin>,
-    /// Where a requester waits for an answer.
-    pub reply: Option<Subject>,
-    /// How to tell the server what became of it.
-    pub acker: Acker,
-    /// The plan that decides about it, whatever is reloaded meanwhile.
-    pub plan: Arc<Plan>,
-    /// Where it came from.
-    pub source: SourceName,
-    /// Its place in the window, given back when the job is dropped.
-    pub place: Place,
-}
 
 /// How much of a source may be between intake and acknowledgement.
 #[derive(Debug, Clone)]
@@ -48,24 +29,25 @@ pub struct Window {
 /// A place in a window.
 #[derive(Debug)]
 pub struct Place {
-    /// When the message was taken in.
-    pub begun: Instant,
-    /// The source's counters.
-    pub metrics: Arc<SourceMetrics>,
+    metrics: Arc<SourceMetrics>,
     bytes: u32,
     _messages_permit: OwnedSemaphorePermit,
     _bytes_permit: OwnedSemaphorePermit,
 }
 
-/// Feeds the lanes from one source.
+/// Feeds the scheduler from one source.
 #[derive(Debug)]
 pub struct Intake {
-    source: SourceName,
+    flight: Arc<InFlight>,
     window: Window,
     live: Pinned,
-    lanes: LaneQueues,
+    scheduler: Scheduler,
+    observer: Option<Observer>,
     /// What the source had dropped when it was last looked at.
     dropped: u64,
+    throttle: Throttle,
+    /// The rules that take the message at hand.
+    found: Vec<u32>,
 }
 
 impl Window {
@@ -96,7 +78,6 @@ impl Window {
         let bytes_permit = Arc::clone(&self.bytes).acquire_many_owned(bytes).await.expect(OPEN);
         self.metrics.entered(bytes);
         Place {
-            begun: Instant::now(),
             metrics: Arc::clone(&self.metrics),
             bytes,
             _messages_permit: messages_permit,
@@ -112,14 +93,21 @@ impl Drop for Place {
 }
 
 impl Intake {
-    /// Feeds these lanes with what the source delivers.
+    /// Feeds the scheduler with what a source delivers.
     #[must_use]
-    pub fn new(source: SourceName, window: Window, live: &Live, lanes: LaneQueues) -> Self {
-        Self { source, window, live: live.reader(), lanes, dropped: 0 }
+    pub fn new(
+        flight: Arc<InFlight>,
+        window: Window,
+        live: &Live,
+        scheduler: Scheduler,
+        observer: Option<Observer>,
+    ) -> Self {
+        let throttle = Throttle::default();
+        Self { flight, window, live: live.reader(), scheduler, observer, dropped: 0, throttle, found: Vec::new() }
     }
 
-    /// Feeds the lanes until it is told to stop. What was delivered by then is still handed to the lanes, so that
-    /// nothing has to wait for the ack wait to come again.
+    /// Feeds the scheduler until it is told to stop. What was delivered by then is still taken in, so that nothing has
+    /// to wait for the ack wait to come again.
     ///
     /// # Errors
     /// Why the source ended by itself.
@@ -128,7 +116,7 @@ impl Intake {
             let deliveries = tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => return Ok(()),
-                deliveries = next(source, &self.window) => deliveries,
+                deliveries = next(source, &self.window, &self.flight) => deliveries,
             };
             self.count_dropped(source.dropped());
             for delivery in deliveries? {
@@ -137,28 +125,56 @@ impl Intake {
         }
     }
 
-    /// Takes one delivery in: waits for a place in the window and in a lane, and pins the plan in force.
+    /// Takes one delivery in: waits for a place in the window, and pins the plan in force.
     async fn take(&mut self, delivery: Delivery) {
         let place = self.window.enter(delivery.bytes).await;
-        place.metrics.received(delivery.origin.delivery > 1);
+        self.flight.metrics.received(delivery.origin.delivery > 1);
+        if self.flight.has(&delivery.origin) {
+            return;
+        }
         // The plan is pinned last, so that a message that waited for its place takes the newest rules.
-        let Delivery { message, origin, reply, acker, .. } = delivery;
-        let (origin, plan, source) = (Arc::new(origin), self.live.pin(), self.source.clone());
-        let job = Job { message, origin, reply, acker, plan, source, place };
-        self.lanes.send(job).await;
+        let plan = self.live.pin();
+        match plan.sources.get(&self.flight.source) {
+            Some(source) => source.index.find(delivery.message.subject.as_str(), &mut self.found),
+            None => self.found.clear(),
+        }
+        let (job, tasks) = Job::new(delivery, plan, &self.flight, &self.found, place);
+        self.flight.entered(&job);
+        if tasks.is_empty() {
+            self.unmatched(&job).await;
+        } else {
+            self.scheduler.submit(tasks);
+        }
     }
 
-    /// Counts what a core source had to drop, and says so once for each time it was looked at.
+    /// Ends what no rule takes.
+    async fn unmatched(&self, job: &Job) {
+        self.flight.metrics.unmatched();
+        if let Some(observer) = &self.observer {
+            let reason = format!("no rule of source `{}` takes this subject", self.flight.source);
+            let seen = Observation::unmatched(job.message.subject.as_str(), reason);
+            observer.show(vec![seen], &Acked::Acknowledged);
+        }
+        job.resolve(&Acked::Acknowledged).await;
+    }
+
+    /// Counts what a core source had to drop, and says so once a second.
     fn count_dropped(&mut self, in_all: u64) {
-        if in_all > self.dropped {
-            self.window.metrics.dropped(in_all - self.dropped);
-            self.dropped = in_all;
+        let more = in_all.saturating_sub(self.dropped);
+        if more == 0 {
+            return;
+        }
+        self.dropped = in_all;
+        self.flight.metrics.dropped(more);
+        if self.throttle.pass().is_some() {
+            tracing::warn!(source = %self.flight.source, in_all, "messages came faster than they were handled, and were dropped");
         }
     }
 }
 
 /// Waits for room, then for what the source delivers into it. Cancel safe, as the source is.
-async fn next(source: &mut Source, window: &Window) -> Result<Vec<Delivery>, SourceError> {
+async fn next(source: &mut Source, window: &Window, flight: &InFlight) -> Result<Vec<Delivery>, SourceError> {
+    flight.unstuck().await;
     let room = window.room().await;
     source.next(room).await
 }

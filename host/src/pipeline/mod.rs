@@ -1,20 +1,26 @@
 //! The hot path: `intake -> lane -> stages -> emit -> ack`. Each step consumes the one before (`Delivery -> Job ->
 //! Routed -> Emitted -> Acked`), so that acknowledging before emitting does not compile.
 
-mod ack;
 mod dead;
 mod emit;
+mod flight;
 mod intake;
+mod job;
 mod lane;
 mod observe;
 mod outcome;
+mod ready;
+mod schedule;
+mod settle;
 mod stages;
 
-pub use ack::Acked;
-pub use dead::dead_letter;
+pub use dead::{Tries, dead_letter};
 pub use emit::{Emitted, Routed, outgoing};
-pub use intake::{Intake, Job, Window};
-pub use lane::{LaneQueues, Lanes, LanesSettings};
+pub use flight::InFlight;
+pub use intake::{Intake, Place, Window};
+pub use job::{Acked, Job, Task};
+pub use lane::{Lanes, LanesSettings};
 pub use observe::{Observation, Observer, observations};
 pub use outcome::{Dropped, Failure, FailureClass, Outcome, Output, StageTrace};
+pub use schedule::Scheduler;
 pub use stages::{MAX_PARTS, Runner};

@@ -1,6 +1,7 @@
 //! What became of a message, as `trackside try` and `trackside dev` show it.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use base64::Engine as _;
 use serde::Serialize;
@@ -10,11 +11,11 @@ use tokio::sync::mpsc;
 
 use crate::message::{Headers, Message, Origin};
 use crate::names::SourceName;
-use crate::plan::Plan;
+use crate::plan::{Plan, RulePlan};
 
-use super::ack::Acked;
-use super::dead::dead_letter;
+use super::dead::{Tries, dead_letter};
 use super::emit::outgoing;
+use super::job::{Acked, Task};
 use super::outcome::{Outcome, StageTrace};
 
 /// Observations that may wait to be shown; more are dropped, since looking must not slow what is looked at.
@@ -136,35 +137,55 @@ pub fn observations(
         let reason = format!("no rule of source `{source}` takes this subject");
         return vec![Observation::unmatched(message.subject.as_str(), reason)];
     }
+    let now = SystemTime::now();
+    let tries = Tries { count: origin.delivery, first: now, last: now };
+    let of_rule = |(position, outcome): &(usize, Outcome)| {
+        of_rule(plan, &plan.rules[*position], source, message, origin, outcome, &tries)
+    };
+    outcomes.iter().flat_map(of_rule).collect()
+}
+
+/// What became of a task's message in its rule.
+pub(super) fn of_task(task: &Task, outcome: &Outcome) -> Vec<Observation> {
+    let job = &task.job;
+    of_rule(&job.plan, task.rule(), &job.flight.source, &job.message, &job.origin, outcome, &task.tried())
+}
+
+fn of_rule(
+    plan: &Plan,
+    rule: &RulePlan,
+    source: &SourceName,
+    message: &Message,
+    origin: &Arc<Origin>,
+    outcome: &Outcome,
+    tries: &Tries,
+) -> Vec<Observation> {
     let mut all = Vec::new();
-    for (position, outcome) in outcomes {
-        let rule = &plan.rules[*position];
-        let name = Some(rule.name.as_str());
-        for output in &outcome.outputs {
-            let mut published = Observation::new(name, "published", &output.stages);
-            let sent = outgoing(rule, &plan.revision, origin, output.clone());
-            published.route = Some(rule.routes[output.route].name.to_string());
-            published.subject = Some(sent.subject.to_string());
-            published.content(&sent.headers, &sent.payload);
-            all.push(published);
-        }
-        for dropped in &outcome.dropped {
-            let mut observation = Observation::new(name, "dropped", &dropped.stages);
-            observation.reason = Some(dropped.reason.clone());
-            all.push(observation);
-        }
-        if let Some(failure) = &outcome.failure {
-            let mut dead = Observation::new(name, "dead-lettered", &failure.stages);
-            dead.reason = Some(failure.reason.clone());
-            match dead_letter(plan, rule, source, message, origin, failure) {
-                Some(letter) => {
-                    dead.subject = Some(letter.subject.to_string());
-                    dead.content(&letter.headers, &letter.payload);
-                }
-                None => dead.content(&message.headers, &message.payload),
+    let name = Some(rule.name.as_str());
+    for output in &outcome.outputs {
+        let mut published = Observation::new(name, "published", &output.stages);
+        let sent = outgoing(rule, &plan.revision, origin, output.clone());
+        published.route = Some(rule.routes[output.route].name.to_string());
+        published.subject = Some(sent.subject.to_string());
+        published.content(&sent.headers, &sent.payload);
+        all.push(published);
+    }
+    for dropped in &outcome.dropped {
+        let mut observation = Observation::new(name, "dropped", &dropped.stages);
+        observation.reason = Some(dropped.reason.clone());
+        all.push(observation);
+    }
+    if let Some(failure) = &outcome.failure {
+        let mut dead = Observation::new(name, "dead-lettered", &failure.stages);
+        dead.reason = Some(failure.reason.clone());
+        match dead_letter(plan, rule, source, message, origin, failure, tries) {
+            Some(letter) => {
+                dead.subject = Some(letter.subject.to_string());
+                dead.content(&letter.headers, &letter.payload);
             }
-            all.push(dead);
+            None => dead.content(&message.headers, &message.payload),
         }
+        all.push(dead);
     }
     all
 }

@@ -101,6 +101,7 @@ impl Runner {
         }
         while let Some(stage) = rule.stages.get(branch.next) {
             branch.next += 1;
+            let before = stage.optional.then(|| branch.message.clone());
             let mut work = Work { message: std::mem::take(&mut branch.message), origin: Arc::clone(origin) };
             let (begun, created) = (Instant::now(), self.instances.created());
             let result = self.instances.call(&stage.stage, &mut work);
@@ -119,7 +120,11 @@ impl Runner {
                 Ok(Verdict::Split(parts)) => return Ok(End::Parts(parts)),
                 Ok(Verdict::Drop(reason)) => return Ok(End::Drop(reason)),
                 Ok(Verdict::Reject(reason)) => return Err(Failure::at(stage, FailureClass::Rejected, reason)),
-                Err(error) => return Err(refused(&rule.on_failure, stage, error)),
+                Err(error) => match (before, refused(&rule.on_failure, stage, error)) {
+                    // Nothing of what the stage had done to the message by then is kept.
+                    (Some(before), (FaultAction::Skip, _)) => branch.message = before,
+                    (_, (_, failure)) => return Err(failure),
+                },
             }
         }
         match rule.default_route {
@@ -139,6 +144,12 @@ fn record(stage: &StagePlan, result: &Result<Verdict, CallError>, took: std::tim
         _ => None,
     };
     stage.metrics.called(took, fault);
+    match result {
+        // No room for an instance is the host's fault, not the plugin's.
+        Err(CallError::Fault(Fault::Instantiate { .. })) => {}
+        Err(CallError::Fault(_)) => stage.breaker.failed(),
+        _ => stage.breaker.succeeded(),
+    }
 }
 
 /// The positions of the routes that a stage named.
@@ -166,9 +177,12 @@ fn routes(rule: &RulePlan, stage: &StagePlan, names: &[String]) -> Result<Vec<us
 }
 
 /// What a stage's failure means for the message, as the rule says.
-fn refused(on_failure: &OnFailure, stage: &StagePlan, error: CallError) -> Failure {
+fn refused(on_failure: &OnFailure, stage: &StagePlan, error: CallError) -> (FaultAction, Failure) {
     match error {
-        CallError::Refused(refusal) => Failure::at(stage, FailureClass::Retry, refusal.reason).retried(refusal.after),
+        CallError::Refused(refusal) => {
+            let failure = Failure::at(stage, FailureClass::Retry, refusal.reason).retried(refusal.after);
+            (FaultAction::Retry, failure)
+        }
         CallError::Fault(fault) => {
             let action = match &fault {
                 Fault::Trap { .. } | Fault::Fatal { .. } | Fault::Verdict { .. } | Fault::Configure { .. } => {
@@ -181,8 +195,8 @@ fn refused(on_failure: &OnFailure, stage: &StagePlan, error: CallError) -> Failu
             };
             let failure = Failure::at(stage, fault_class(&fault), fault.to_string());
             match action {
-                FaultAction::Retry => failure.retried(None),
-                FaultAction::DeadLetter | FaultAction::Skip => failure,
+                FaultAction::Retry => (action, failure.retried(None)),
+                FaultAction::DeadLetter | FaultAction::Skip => (action, failure),
             }
         }
     }

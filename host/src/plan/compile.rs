@@ -17,6 +17,7 @@ use crate::rules::{
 use crate::telemetry::{Metrics, Throttle};
 
 use super::standard::standard_plugin;
+use super::standing::Standing;
 use super::{Plan, RoutePlan, RulePlan, SourcePlan, StagePlan, SubjectIndex};
 
 /// Compiles plans, and remembers plugins and stages of the last one so that what has not changed is taken over.
@@ -26,6 +27,7 @@ pub struct Compiler {
     metrics: Metrics,
     plugins: HashMap<PluginName, Arc<Plugin>>,
     stages: HashMap<StageKey, Known>,
+    standing: Standing,
 }
 
 /// What makes a stage the stage it is.
@@ -56,7 +58,7 @@ impl Compiler {
     /// Compiles for this engine.
     #[must_use]
     pub fn new(engine: Engine, metrics: Metrics) -> Self {
-        Self { engine, metrics, plugins: HashMap::new(), stages: HashMap::new() }
+        Self { engine, metrics, plugins: HashMap::new(), stages: HashMap::new(), standing: Standing::default() }
     }
 
     /// Compiles a plan. Takes as long as compiling the plugins takes: call it off the hot path.
@@ -209,34 +211,37 @@ impl Compiler {
         }
     }
 
-    fn assemble(&self, rules: &Rules, plugins: &BTreeMap<PluginName, Arc<Plugin>>, stages: &Stages) -> Plan {
+    fn assemble(&mut self, rules: &Rules, plugins: &BTreeMap<PluginName, Arc<Plugin>>, stages: &Stages) -> Plan {
         let mut plans = Vec::with_capacity(rules.rules.len());
         for (rule, keys) in rules.rules.iter().zip(&stages.of_rules) {
+            let standing = &mut self.standing;
             let stages = rule.stages.iter().zip(keys).map(|(stage, key)| StagePlan {
                 plugin: stage.plugin.clone(),
                 optional: stage.optional,
-                breaker: plugins[&stage.plugin].settings().breaker,
+                breaker: standing.plugin(&stage.plugin, plugins[&stage.plugin].settings().breaker),
                 stage: Arc::clone(&stages.known[key].stage),
                 metrics: self.metrics.plugin(&stage.plugin),
             });
+            let stages = stages.collect();
             let routes = rule.routes.iter().map(|(name, route)| RoutePlan {
                 name: name.clone(),
                 subject: route.subject.clone(),
                 confirm: route.confirm,
+                breaker: standing.route(&rule.name, name, rule.breaker.settings),
             });
             let routes: Vec<_> = routes.collect();
             plans.push(RulePlan {
                 name: rule.name.clone(),
+                number: self.standing.rule(&rule.name),
                 source: rule.source.clone(),
                 subject: rule.subject.clone(),
-                stages: stages.collect(),
+                stages,
                 default_route: routes.iter().position(|route| route.name.as_str() == "default"),
                 routes,
                 order_by: rule.order_by.clone(),
                 concurrency: rule.concurrency,
                 priority: rule.priority,
                 atomic: rule.atomic,
-                breaker: rule.breaker.settings,
                 divert: rule
                     .breaker
                     .divert

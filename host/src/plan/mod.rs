@@ -1,10 +1,12 @@
 //! One immutable compiled set of rules and plugins. This is the one place where rules and plugins meet: names become
 //! handles here, so that the hot path looks nothing up by name.
 
+mod breaker;
 mod compile;
 mod index;
 mod live;
 mod standard;
+mod standing;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,9 +14,10 @@ use std::sync::Arc;
 use crate::message::SubjectPattern;
 use crate::names::{PluginName, Revision, RouteName, RuleName, SourceName};
 use crate::plugins::ConfiguredStage;
-use crate::rules::{BreakerSettings, Confirm, OnFailure, OrderBy, Priority, Template};
+use crate::rules::{Confirm, GiveUp, OnFailure, OrderBy, Priority, Template};
 use crate::telemetry::{PluginMetrics, RuleMetrics, SourceMetrics, Throttle};
 
+pub use breaker::{Breaker, Pass, Probe};
 pub use compile::Compiler;
 pub use index::SubjectIndex;
 pub use live::{Live, Pinned};
@@ -51,6 +54,8 @@ pub struct SourcePlan {
 pub struct RulePlan {
     /// Its name.
     pub name: RuleName,
+    /// Its number: small, and the same in every revision that has a rule of this name.
+    pub number: u32,
     /// The source it belongs to.
     pub source: SourceName,
     /// Which subjects it takes.
@@ -69,8 +74,6 @@ pub struct RulePlan {
     pub priority: Priority,
     /// Whether the outputs of one message to one stream are stored together or not at all.
     pub atomic: bool,
-    /// When its outputs are left alone for a while.
-    pub breaker: BreakerSettings,
     /// Position of the route that outputs take while theirs is left alone.
     pub divert: Option<usize>,
     /// What happens to messages that fail.
@@ -88,8 +91,8 @@ pub struct StagePlan {
     pub plugin: PluginName,
     /// Whether a fault of the plugin may skip the stage.
     pub optional: bool,
-    /// When the plugin is left alone for a while.
-    pub breaker: BreakerSettings,
+    /// Opens when the plugin fails again and again.
+    pub breaker: Arc<Breaker>,
     /// The plugin with its settings.
     pub stage: Arc<ConfiguredStage>,
     /// The plugin's counters.
@@ -105,9 +108,25 @@ pub struct RoutePlan {
     pub subject: Template,
     /// How an output counts as safe.
     pub confirm: Confirm,
+    /// Opens when publishing fails again and again.
+    pub breaker: Arc<Breaker>,
 }
 
 impl RulePlan {
+    /// Whether its messages are tried again where they are, and not by being delivered again: that would let others
+    /// overtake them.
+    #[must_use]
+    pub fn tries_in_place(&self) -> bool {
+        self.order_by.is_some() || self.on_failure.give_up == GiveUp::Pause
+    }
+
+    /// The breakers that have to let its messages pass: those of its plugins, and those of its routes unless their
+    /// outputs are diverted.
+    pub fn breakers(&self) -> impl Iterator<Item = &Arc<Breaker>> {
+        let routes = self.routes.iter().filter(|_| self.divert.is_none());
+        self.stages.iter().map(|stage| &stage.breaker).chain(routes.map(|route| &route.breaker))
+    }
+
     /// The position of the route with this name.
     #[must_use]
     pub fn route(&self, name: &str) -> Option<usize> {

@@ -100,6 +100,8 @@ definitions! {
         "Messages that a plugin dropped.";
     RULE_DEAD_LETTERED = Counter "trackside_rule_dead_lettered" ["rule", "class"],
         "Dead letters stored, by what failed.";
+    RULE_DIVERTED = Counter "trackside_rule_diverted" ["rule"],
+        "Outputs sent to the rule's route for overflow, because the breaker of their own was open.";
     RULE_RETRIED = Counter "trackside_rule_retried" ["rule"],
         "Tries that ended with the message being handed back for another one.";
     RULE_TERMINATED = Counter "trackside_rule_terminated" ["rule"],

@@ -23,6 +23,7 @@ pub struct RuleMetrics {
     pub(super) published: Counter,
     pub(super) dropped: Counter,
     pub(super) dead_lettered: ByLabel,
+    pub(super) diverted: Counter,
     pub(super) retried: Counter,
     pub(super) terminated: Counter,
     pub(super) publish_errors: Counter,
@@ -63,6 +64,7 @@ impl RuleMetrics {
             published: Counter::default(),
             dropped: Counter::default(),
             dead_lettered: ByLabel::new(DEAD_LETTER_CLASSES),
+            diverted: Counter::default(),
             retried: Counter::default(),
             terminated: Counter::default(),
             publish_errors: Counter::default(),
@@ -84,7 +86,12 @@ impl RuleMetrics {
         self.dead_lettered.get(class).inc();
     }
 
-    /// A message was handed back to be tried again.
+    /// An output was sent to the route for overflow.
+    pub fn diverted(&self) {
+        self.diverted.inc();
+    }
+
+    /// A message is to be tried again.
     pub fn retried(&self) {
         self.retried.inc();
     }

@@ -196,6 +196,7 @@ fn encode_rules(encoder: &mut DescriptorEncoder<'_>, rules: &BTreeMap<RuleName, 
     each(encoder, &definitions::RULE_PUBLISHED, rules, |rule| &rule.published)?;
     each(encoder, &definitions::RULE_DROPPED, rules, |rule| &rule.dropped)?;
     each_value(encoder, &definitions::RULE_DEAD_LETTERED, rules, |rule| &rule.dead_lettered)?;
+    each(encoder, &definitions::RULE_DIVERTED, rules, |rule| &rule.diverted)?;
     each(encoder, &definitions::RULE_RETRIED, rules, |rule| &rule.retried)?;
     each(encoder, &definitions::RULE_TERMINATED, rules, |rule| &rule.terminated)?;
     each(encoder, &definitions::RULE_PUBLISH_ERRORS, rules, |rule| &rule.publish_errors)

@@ -5,7 +5,7 @@ use std::fmt;
 
 use tokio::sync::watch;
 
-use crate::names::SourceName;
+use crate::names::{RuleName, SourceName};
 
 /// Something that has to be so before Trackside is ready.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,6 +16,10 @@ pub enum Condition {
     Revision,
     /// This source is open.
     Source(SourceName),
+    /// No message that has used up its tries keeps this source paused.
+    Flow(SourceName),
+    /// The dead letters of this rule can be stored.
+    DeadLetters(RuleName),
     /// Trackside is to go on, and not to stop.
     Running,
 }
@@ -46,9 +50,9 @@ impl Readiness {
         self.change(|conditions| conditions.insert(condition, met));
     }
 
-    /// Says that a source no longer exists, so that nobody waits for it.
-    pub fn forget(&self, source: &SourceName) {
-        self.change(|conditions| conditions.remove(&Condition::Source(source.clone())));
+    /// Says that a condition is of no interest any more, so that nobody waits for it.
+    pub fn forget(&self, condition: &Condition) {
+        self.change(|conditions| conditions.remove(condition));
     }
 
     /// The conditions as they are now.
@@ -110,6 +114,8 @@ impl fmt::Display for Condition {
             Self::Connection => f.write_str("connection"),
             Self::Revision => f.write_str("revision"),
             Self::Source(name) => write!(f, "source {name}"),
+            Self::Flow(name) => write!(f, "flow of source {name}"),
+            Self::DeadLetters(rule) => write!(f, "dead letters of rule {rule}"),
             Self::Running => f.write_str("running"),
         }
     }
@@ -128,7 +134,7 @@ mod tests {
         readiness.set(Condition::Connection, Ok(()));
         readiness.set(Condition::Revision, Ok(()));
         assert_eq!(readiness.now().reasons(), ["source orders: the consumer is gone"]);
-        readiness.forget(&orders);
+        readiness.forget(&Condition::Source(orders));
         assert!(readiness.now().is_ready());
         readiness.set(Condition::Running, Err("draining".to_owned()));
         assert!(readiness.now().is_draining() && !readiness.now().is_ready());

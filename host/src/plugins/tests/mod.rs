@@ -47,6 +47,7 @@ fn settings() -> PluginSettings {
             recycle_after_messages: 1_000_000,
             recycle_above_bytes: 12 << 20,
         },
+        breaker: PluginSettings::default().breaker,
         isolation: Isolation::Instance,
         files: vec!["schemas/".to_owned()],
         location: None,

@@ -20,6 +20,7 @@ fn full() -> Metrics {
     rule.dropped(1);
     rule.dead_lettered("rejected");
     rule.dead_lettered("of a kind that nobody has heard of");
+    rule.diverted();
     rule.retried();
     rule.terminated();
     rule.publish_failed();

@@ -1,0 +1,210 @@
+//! A delivery on its way through: one [`Job`], and a [`Task`] for each rule that takes its message. The tasks go their
+//! ways independently; the delivery is resolved when all of them are over, and the worst of their fates wins.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+
+use crate::backbone::{Acker, Delivery};
+use crate::message::{Message, Origin, Subject};
+use crate::plan::{Plan, Probe, RulePlan};
+
+use super::dead::Tries;
+use super::flight::InFlight;
+use super::intake::Place;
+
+/// What becomes of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Acked {
+    /// Everything it became is safe.
+    Acknowledged,
+    /// Handed back, to be delivered again after this long.
+    Retried(Duration),
+    /// It failed for good and nobody wants to keep it.
+    Terminated,
+}
+
+/// A delivery with the plan it is pinned to, and its place in the source's window.
+#[derive(Debug)]
+pub struct Job {
+    /// The message as it was delivered.
+    pub message: Message,
+    /// Where it came from.
+    pub origin: Arc<Origin>,
+    /// Where a requester waits for an answer.
+    pub reply: Option<Subject>,
+    /// The plan that decides about it, whatever is reloaded meanwhile.
+    pub plan: Arc<Plan>,
+    /// The source's messages in flight, of which it is one.
+    pub flight: Arc<InFlight>,
+    /// Whether it is tried again here, and not by being delivered again.
+    pub in_place: bool,
+    /// When it was taken in.
+    pub begun: Instant,
+    first_try: SystemTime,
+    redelivers: bool,
+    /// Tasks that are not over.
+    open: AtomicUsize,
+    fate: Mutex<Acked>,
+    /// Taken by whoever resolves the delivery.
+    acker: tokio::sync::Mutex<Option<Acker>>,
+    place: Mutex<Option<Place>>,
+}
+
+/// What is to be done with one message in one rule.
+#[derive(Debug)]
+pub struct Task {
+    /// The delivery.
+    pub job: Arc<Job>,
+    /// The rule, by its position in the plan.
+    pub rule: usize,
+    /// Which try this is, counted from 1. A try that failed because NATS could not be reached does not count.
+    pub tries: u32,
+    /// How often it has waited for its next try.
+    pub waits: u32,
+    /// Its lane, if the rule keeps order.
+    pub(super) key: Option<LaneKey>,
+    /// What its result decides about.
+    pub(super) probes: Vec<Probe>,
+    /// Whether its source is paused until it succeeds.
+    pub(super) stuck: bool,
+}
+
+/// A lane: the rule's number, and the hash of the messages' key.
+pub(super) type LaneKey = (u32, u64);
+
+impl Job {
+    /// Makes a job of a delivery, and a task for each of the rules.
+    pub(super) fn new(
+        delivery: Delivery,
+        plan: Arc<Plan>,
+        flight: &Arc<InFlight>,
+        rules: &[u32],
+        place: Place,
+    ) -> (Arc<Self>, Vec<Task>) {
+        let Delivery { message, origin, reply, acker, .. } = delivery;
+        let redelivers = acker.redelivers();
+        let taking = || rules.iter().map(|rule| *rule as usize);
+        let job = Arc::new(Self {
+            in_place: !redelivers || taking().any(|rule| plan.rules[rule].tries_in_place()),
+            first_try: flight.first_try(&origin),
+            message,
+            origin: Arc::new(origin),
+            reply,
+            flight: Arc::clone(flight),
+            begun: Instant::now(),
+            redelivers,
+            open: AtomicUsize::new(rules.len()),
+            fate: Mutex::new(Acked::Acknowledged),
+            acker: tokio::sync::Mutex::new(Some(acker)),
+            place: Mutex::new(Some(place)),
+            plan,
+        });
+        let tasks = taking().map(|rule| Task::new(&job, rule)).collect();
+        (job, tasks)
+    }
+
+    /// Whether the source delivers it again unless it is acknowledged.
+    #[must_use]
+    pub fn redelivers(&self) -> bool {
+        self.redelivers
+    }
+
+    /// Tells the server that it is still being worked on.
+    pub(super) async fn in_progress(&self) {
+        if let Some(acker) = &*self.acker.lock().await {
+            // Without a connection there is nobody to tell, and the message comes again by itself.
+            let _ = acker.in_progress().await;
+        }
+    }
+
+    /// One of its tasks is over. With the last one the delivery is resolved.
+    pub(super) async fn over(&self, fate: Acked) {
+        let last = {
+            let mut worst = self.fate.lock().unwrap_or_else(PoisonError::into_inner);
+            *worst = worse(std::mem::replace(&mut *worst, Acked::Acknowledged), fate);
+            (self.open.fetch_sub(1, Ordering::AcqRel) == 1).then(|| worst.clone())
+        };
+        if let Some(fate) = last {
+            self.resolve(&fate).await;
+        }
+    }
+
+    /// It is not worked on any further. Without anybody to deliver it again it is lost, which is counted.
+    pub(super) async fn hand_back(&self) {
+        if !self.redelivers {
+            self.flight.metrics.dropped(1);
+        }
+        self.over(Acked::Retried(Duration::ZERO)).await;
+    }
+
+    /// The one place where a fate turns into an acknowledgement.
+    pub(super) async fn resolve(&self, fate: &Acked) {
+        let Some(acker) = self.acker.lock().await.take() else { return };
+        let resolved = match fate {
+            Acked::Acknowledged => acker.ack().await,
+            Acked::Retried(after) => acker.nak(Some(*after).filter(|after| !after.is_zero())).await,
+            Acked::Terminated => acker.term("rejected, and the rule keeps no dead letters").await,
+        };
+        self.flight.left(self, matches!(fate, Acked::Retried(_)));
+        self.flight.metrics.settled(self.begun.elapsed(), *fate == Acked::Acknowledged);
+        if let Err(error) = resolved {
+            // The server redelivers it, and the outputs' ids keep them from being stored twice.
+            let (id, revision) = (&self.origin.id, &self.plan.revision);
+            tracing::warn!(%id, %error, %revision, "a message could not be acknowledged");
+        }
+        self.place.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    pub(super) fn first_try(&self) -> SystemTime {
+        self.first_try
+    }
+}
+
+impl Task {
+    fn new(job: &Arc<Job>, rule: usize) -> Self {
+        let plan = &job.plan.rules[rule];
+        let key = plan.order_by.as_ref().map(|by| (plan.number, by.key(&job.message, &job.plan.json)));
+        let tries = job.origin.delivery.max(1);
+        Self { job: Arc::clone(job), rule, tries, waits: tries - 1, key, probes: Vec::new(), stuck: false }
+    }
+
+    /// The rule.
+    #[must_use]
+    pub fn rule(&self) -> &RulePlan {
+        &self.job.plan.rules[self.rule]
+    }
+
+    /// How often it was tried, as a dead letter tells it.
+    #[must_use]
+    pub fn tried(&self) -> Tries {
+        Tries { count: self.tries, first: self.job.first_try(), last: SystemTime::now() }
+    }
+
+}
+
+fn worse(left: Acked, right: Acked) -> Acked {
+    match (left, right) {
+        (Acked::Retried(a), Acked::Retried(b)) => Acked::Retried(a.max(b)),
+        (Acked::Retried(after), _) | (_, Acked::Retried(after)) => Acked::Retried(after),
+        (Acked::Terminated, _) | (_, Acked::Terminated) => Acked::Terminated,
+        (Acked::Acknowledged, Acked::Acknowledged) => Acked::Acknowledged,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_fate_wins() {
+        let short = Acked::Retried(Duration::from_secs(1));
+        let long = Acked::Retried(Duration::from_secs(5));
+        assert_eq!(worse(short.clone(), long.clone()), long);
+        assert_eq!(worse(Acked::Terminated, short.clone()), short);
+        assert_eq!(worse(Acked::Acknowledged, Acked::Terminated), Acked::Terminated);
+        assert_eq!(worse(Acked::Acknowledged, Acked::Acknowledged), Acked::Acknowledged);
+    }
+}

@@ -1,0 +1,350 @@
+//! Decides which task is next. A task goes to a lane when it is the first of its key, its rule has room for it, the
+//! breakers let it pass, and nothing more urgent is waiting. Everything here is bounded by the windows of the sources:
+//! each task belongs to a message that holds a place in one.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::plan::Pass;
+
+use super::job::{LaneKey, Task};
+use super::ready::Ready;
+
+/// Tasks that a lane takes at a time, at most: few enough that the lanes share the work evenly.
+const MAX_BATCH_TASKS: usize = 32;
+
+/// Shared by intakes, lanes and settlers; cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Scheduler(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// Wakes a lane: there is work, or there will be none any more.
+    lanes: Notify,
+    /// Wakes the timer: something is due earlier than it thinks, or there will be nothing any more.
+    timer: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    ready: Ready<Task>,
+    /// The keys of which a task is under way, and what waits behind it.
+    keys: HashMap<LaneKey, VecDeque<Task>>,
+    /// By the rules' numbers.
+    rules: Vec<RuleQueue>,
+    /// What waits for a time; the number keeps apart what waits for the same.
+    later: BTreeMap<(Instant, u64), Later>,
+    numbers: u64,
+    /// Whether the timer may have to wake earlier than it thinks.
+    retimed: bool,
+    /// Tasks that were submitted and are not over.
+    open: usize,
+    closing: bool,
+}
+
+#[derive(Debug, Default)]
+struct RuleQueue {
+    /// Tasks in a lane or being settled.
+    running: usize,
+    /// Tasks that wait for room or for a breaker.
+    waiting: VecDeque<Task>,
+    /// Whether the timer will look at it.
+    timed: bool,
+}
+
+#[derive(Debug)]
+enum Later {
+    /// A task's next try.
+    Task(Box<Task>),
+    /// A rule, by its number, whose breakers may let something pass then.
+    Rule(u32),
+}
+
+/// How a task left its lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Left {
+    /// It is over.
+    Over,
+    /// It is to be tried again after this long.
+    Again(Duration),
+}
+
+/// Tasks that are not going to be tried here any more: their deliveries have to be handed back.
+pub(super) type HandedBack = Vec<Task>;
+
+impl Scheduler {
+    /// Takes tasks in.
+    pub(super) fn submit(&self, tasks: impl IntoIterator<Item = Task>) {
+        let mut state = self.0.state();
+        for task in tasks {
+            state.open += 1;
+            state.arrive(task);
+        }
+        self.0.wake(&mut state);
+    }
+
+    /// Waits for tasks and takes some. False when there are none any more.
+    pub(super) async fn next(&self, lanes: usize, batch: &mut Vec<Task>) -> bool {
+        loop {
+            let woken = self.0.lanes.notified();
+            {
+                let mut state = self.0.state();
+                let fair = state.ready.len().div_ceil(lanes.max(1)).min(MAX_BATCH_TASKS);
+                batch.extend((0..fair).map_while(|_| state.ready.pop()));
+                if !batch.is_empty() {
+                    if state.ready.len() > 0 {
+                        self.0.lanes.notify_one();
+                    }
+                    return true;
+                }
+                if state.is_over() {
+                    return false;
+                }
+            }
+            woken.await;
+        }
+    }
+
+    /// A task has left its lane. Returns what has to be handed back because nothing is tried again any more.
+    pub(super) fn left(&self, mut task: Task, how: Left) -> HandedBack {
+        // Told to the breakers before anything asks them again.
+        task.probes.clear();
+        let number = task.rule().number;
+        let mut state = self.0.state();
+        state.rule(number).running -= 1;
+        let mut back = HandedBack::new();
+        match how {
+            Left::Over => {
+                state.open -= 1;
+                state.release(task.key);
+            }
+            Left::Again(_) if state.closing && task.job.redelivers() => state.give_up(task, &mut back),
+            Left::Again(after) => state.put_off(Instant::now() + after, Later::Task(Box::new(task))),
+        }
+        state.serve(number);
+        self.0.wake(&mut state);
+        back
+    }
+
+    /// Nothing more is submitted. What waits for a time or a breaker is handed back where that is possible; everything
+    /// else goes on to its end.
+    pub(super) fn close(&self) -> HandedBack {
+        let mut state = self.0.state();
+        state.closing = true;
+        let mut back = HandedBack::new();
+        for (time, later) in std::mem::take(&mut state.later) {
+            match later {
+                Later::Task(task) if task.job.redelivers() => state.give_up(*task, &mut back),
+                later => {
+                    state.later.insert(time, later);
+                }
+            }
+        }
+        for number in 0..state.rules.len() {
+            let waiting = std::mem::take(&mut state.rules[number].waiting);
+            let (given_up, kept) = waiting.into_iter().partition::<VecDeque<_>, _>(|task| task.job.redelivers());
+            state.rules[number].waiting = kept;
+            given_up.into_iter().for_each(|task| state.give_up(task, &mut back));
+        }
+        state.retimed = true;
+        self.0.wake(&mut state);
+        back
+    }
+
+    /// Gives up everything that is in no lane.
+    pub(super) fn abandon(&self) -> HandedBack {
+        let mut state = self.0.state();
+        let mut back: HandedBack = state.ready.take_all();
+        for task in &back {
+            let number = task.rule().number;
+            state.rule(number).running -= 1;
+        }
+        let keys = std::mem::take(&mut state.keys);
+        back.extend(keys.into_values().flatten());
+        for rule in &mut state.rules {
+            back.extend(rule.waiting.drain(..));
+        }
+        for later in std::mem::take(&mut state.later).into_values() {
+            if let Later::Task(task) = later {
+                back.push(*task);
+            }
+        }
+        state.open -= back.len();
+        state.retimed = true;
+        self.0.wake(&mut state);
+        back
+    }
+
+    /// Moves what is due to where it is taken from, until there is nothing any more.
+    pub(super) async fn run_timer(self) {
+        loop {
+            let woken = self.0.timer.notified();
+            let next = {
+                let mut state = self.0.state();
+                if state.is_over() {
+                    return;
+                }
+                state.due(Instant::now());
+                state.retimed = false;
+                self.0.wake(&mut state);
+                state.later.keys().next().map(|(time, _)| *time)
+            };
+            match next {
+                Some(time) => {
+                    tokio::select! {
+                        biased;
+                        () = woken => {}
+                        () = tokio::time::sleep_until(time) => {}
+                    }
+                }
+                None => woken.await,
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wake(&self, state: &mut State) {
+        if std::mem::take(&mut state.retimed) {
+            self.timer.notify_one();
+        }
+        if state.is_over() {
+            self.lanes.notify_waiters();
+            // For a lane that has not begun to wait yet.
+            self.lanes.notify_one();
+            self.timer.notify_one();
+        } else if state.ready.len() > 0 {
+            self.lanes.notify_one();
+        }
+    }
+}
+
+impl State {
+    fn is_over(&self) -> bool {
+        self.closing && self.open == 0
+    }
+
+    fn rule(&mut self, number: u32) -> &mut RuleQueue {
+        let number = number as usize;
+        if number >= self.rules.len() {
+            self.rules.resize_with(number + 1, RuleQueue::default);
+        }
+        &mut self.rules[number]
+    }
+
+    /// A task that is new: it waits for those of its key that came before it.
+    fn arrive(&mut self, task: Task) {
+        if let Some(key) = task.key {
+            if let Some(behind) = self.keys.get_mut(&key) {
+                behind.push_back(task);
+                return;
+            }
+            self.keys.insert(key, VecDeque::new());
+        }
+        self.admit(task);
+    }
+
+    /// A task that is the first of its key: it waits for those of its rule that came before it.
+    fn admit(&mut self, task: Task) {
+        let number = task.rule().number;
+        if !self.rule(number).waiting.is_empty() {
+            return self.rule(number).waiting.push_back(task);
+        }
+        if let Err((task, until)) = self.enter(task) {
+            self.rule(number).waiting.push_back(task);
+            self.look_again(number, until);
+        }
+    }
+
+    /// Hands a task to the lanes, if its rule has room and the breakers let it pass.
+    fn enter(&mut self, mut task: Task) -> Result<(), (Task, Option<Instant>)> {
+        let rule = task.rule();
+        let (number, priority) = (rule.number, rule.priority);
+        if rule.concurrency.is_some_and(|most| self.rule(number).running >= most) {
+            return Err((task, None));
+        }
+        let mut probes = Vec::new();
+        let passes = rule.breakers().map(|breaker| breaker.pass());
+        let until = passes.into_iter().find_map(|pass| match pass {
+            Pass::Free => None,
+            Pass::Probe(probe) => {
+                probes.push(probe);
+                None
+            }
+            Pass::Wait(until) => Some(until),
+        });
+        if until.is_some() {
+            return Err((task, until));
+        }
+        task.probes = probes;
+        self.rule(number).running += 1;
+        self.ready.push(priority, task);
+        Ok(())
+    }
+
+    /// Hands on what waits for a rule, as far as it may go.
+    fn serve(&mut self, number: u32) {
+        while let Some(task) = self.rule(number).waiting.pop_front() {
+            if let Err((task, until)) = self.enter(task) {
+                self.rule(number).waiting.push_front(task);
+                return self.look_again(number, until);
+            }
+        }
+    }
+
+    /// Has the timer look at a rule again, if it waits for a time and not for room.
+    fn look_again(&mut self, number: u32, until: Option<Instant>) {
+        if let Some(until) = until.filter(|_| !self.rule(number).timed) {
+            self.rule(number).timed = true;
+            self.put_off(until, Later::Rule(number));
+        }
+    }
+
+    fn put_off(&mut self, until: Instant, later: Later) {
+        self.numbers += 1;
+        self.later.insert((until, self.numbers), later);
+        self.retimed = true;
+    }
+
+    /// What was waiting for this time, or an earlier one.
+    fn due(&mut self, now: Instant) {
+        while let Some(entry) = self.later.first_entry().filter(|entry| entry.key().0 <= now) {
+            match entry.remove() {
+                Later::Task(task) => self.admit(*task),
+                Later::Rule(number) => {
+                    self.rule(number).timed = false;
+                    self.serve(number);
+                }
+            }
+        }
+    }
+
+    /// The next task of a key takes the place of one that is over.
+    fn release(&mut self, key: Option<LaneKey>) {
+        let Some(key) = key else { return };
+        match self.keys.get_mut(&key).and_then(VecDeque::pop_front) {
+            Some(next) => self.admit(next),
+            None => {
+                self.keys.remove(&key);
+            }
+        }
+    }
+
+    /// Gives a task up, and those of its key that would overtake it otherwise.
+    fn give_up(&mut self, task: Task, back: &mut HandedBack) {
+        let behind = task.key.and_then(|key| self.keys.remove(&key)).unwrap_or_default();
+        let before = back.len();
+        back.push(task);
+        back.extend(behind);
+        self.open -= back.len() - before;
+    }
+}

@@ -1,0 +1,321 @@
+//! Waits until what was emitted is safe. Then a task is over, or is to be tried again; when all tasks of a delivery are
+//! over, it is resolved.
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use tokio::sync::mpsc;
+
+use crate::backbone::{Pending, PublishError, Publisher};
+use crate::names::RuleName;
+use crate::plan::RulePlan;
+use crate::rules::OnFailure;
+use crate::telemetry::{Condition, Readiness};
+
+use super::emit::{Emitted, Sent, fail};
+use super::job::{Acked, Task};
+use super::lane::LanesSettings;
+use super::observe::Observer;
+use super::outcome::{Failure, FailureClass};
+use super::schedule::{Left, Scheduler};
+
+/// Emitted tasks that are taken together.
+const BATCH_TASKS: usize = 256;
+
+/// The longest that a message waits for its next try where it is.
+const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Settles what one lane emits.
+pub(super) struct Settler {
+    emitted: mpsc::Receiver<Emitted>,
+    shelf: Arc<Shelf>,
+}
+
+/// What all settlers share.
+pub(super) struct Shelf {
+    scheduler: Scheduler,
+    publisher: Publisher,
+    observer: Option<Observer>,
+    letters: Letters,
+}
+
+/// Tells whether dead letters can be stored.
+struct Letters {
+    readiness: Readiness,
+    /// Whether there is any rule whose letters cannot be.
+    any_failing: AtomicBool,
+    failing: Mutex<HashSet<RuleName>>,
+}
+
+/// What a task has come to.
+enum Settled {
+    Over(Acked),
+    Again {
+        after: Duration,
+        /// Whether it counts as a try: not if it says nothing about the message.
+        counts: bool,
+    },
+}
+
+impl Settler {
+    pub(super) fn new(emitted: mpsc::Receiver<Emitted>, shelf: Arc<Shelf>) -> Self {
+        Self { emitted, shelf }
+    }
+
+    /// Runs until the lane is gone and everything it emitted is settled.
+    pub(super) async fn run(mut self) {
+        let mut under_way = FuturesUnordered::new();
+        let mut batch = Vec::with_capacity(BATCH_TASKS);
+        loop {
+            tokio::select! {
+                biased;
+                Some(()) = under_way.next() => {}
+                taken = self.emitted.recv_many(&mut batch, BATCH_TASKS) => {
+                    if taken == 0 {
+                        break;
+                    }
+                    for emitted in batch.drain(..) {
+                        under_way.push(self.shelf.settle(emitted));
+                    }
+                }
+            }
+        }
+        while under_way.next().await.is_some() {}
+    }
+}
+
+impl Shelf {
+    pub(super) fn new(scheduler: Scheduler, settings: &LanesSettings) -> Self {
+        let letters = Letters {
+            readiness: settings.readiness.clone(),
+            any_failing: AtomicBool::new(false),
+            failing: Mutex::default(),
+        };
+        Self { scheduler, publisher: settings.publisher.clone(), observer: settings.observer.clone(), letters }
+    }
+
+    async fn settle(&self, emitted: Emitted) {
+        let Emitted { task, sent, observed } = emitted;
+        let rule = task.rule();
+        let settled = match sent {
+            Sent::Outputs(outputs, dropped) => match confirm(rule, outputs, task.job.redelivers()).await {
+                Ok(count) => {
+                    rule.metrics.published(count);
+                    rule.metrics.dropped(dropped);
+                    Settled::Over(Acked::Acknowledged)
+                }
+                Err(error) => self.unpublished(&task, &error).await,
+            },
+            other => self.conclude(&task, other).await,
+        };
+        if let Some(observer) = &self.observer {
+            observer.show(observed, &settled.fate());
+        }
+        self.end(task, settled).await;
+    }
+
+    /// An output could not be published: try again, or dead-letter what cannot get better.
+    async fn unpublished(&self, task: &Task, error: &PublishError) -> Settled {
+        let (job, rule) = (&task.job, task.rule());
+        rule.metrics.publish_failed();
+        if let Some(more) = rule.throttle.pass() {
+            tracing::warn!(rule = %rule.name, id = %job.origin.id, %error, more, "an output could not be published");
+        }
+        if error.is_disconnected() {
+            // It says nothing about the message, so it does not count against its tries.
+            rule.metrics.retried();
+            let after = wait(&rule.on_failure, task.waits, None, &job.origin.id);
+            return Settled::Again { after, counts: false };
+        }
+        let failure = Failure::of_rule(FailureClass::Publish, error.to_string());
+        let failure = if error.retryable() { failure.retried(None) } else { failure };
+        let sent = fail(task, failure, &self.publisher).await;
+        self.conclude(task, sent).await
+    }
+
+    /// Ends what has failed.
+    async fn conclude(&self, task: &Task, sent: Sent) -> Settled {
+        let (origin, rule) = (&task.job.origin, task.rule());
+        match sent {
+            Sent::Outputs(..) => Settled::Over(Acked::Acknowledged),
+            Sent::Retry(failure) => {
+                rule.metrics.retried();
+                let after = wait(&rule.on_failure, task.waits, failure.retry.flatten(), &origin.id);
+                tracing::debug!(rule = %rule.name, id = %origin.id, reason = failure.reason, ?after, "to be tried again");
+                Settled::Again { after, counts: true }
+            }
+            Sent::Dead(failure, pending) => {
+                let confirmed = match pending {
+                    Ok(pending) => pending.confirmed().await.map(|_| ()),
+                    Err(error) => Err(error),
+                };
+                match confirmed {
+                    Ok(()) => {
+                        self.letters.stored(rule);
+                        rule.metrics.dead_lettered(failure.class.as_str());
+                        Settled::Over(Acked::Acknowledged)
+                    }
+                    Err(error) => {
+                        rule.metrics.publish_failed();
+                        self.letters.failed(rule, &error);
+                        if let Some(more) = rule.throttle.pass() {
+                            tracing::error!(rule = %rule.name, id = %origin.id, %error, more,
+                                "a dead letter could not be stored; the message stays unacknowledged");
+                        }
+                        let after = wait(&rule.on_failure, task.waits, None, &origin.id);
+                        Settled::Again { after, counts: false }
+                    }
+                }
+            }
+            Sent::Terminated(failure) => {
+                rule.metrics.terminated();
+                if let Some(more) = rule.throttle.pass() {
+                    let class = failure.class.as_str();
+                    tracing::warn!(rule = %rule.name, id = %origin.id, class, reason = failure.reason, more,
+                        "a message failed for good, and the rule keeps no dead letters");
+                }
+                Settled::Over(Acked::Terminated)
+            }
+        }
+    }
+
+    /// Takes a task out of its lane: on to its next try here, or out of the pipeline.
+    async fn end(&self, mut task: Task, settled: Settled) {
+        let job = Arc::clone(&task.job);
+        let (how, fate) = match settled {
+            Settled::Again { after, counts } if job.in_place => {
+                task.waits = task.waits.saturating_add(1);
+                task.tries = task.tries.saturating_add(counts.into());
+                // Tries that are used up lead here only if giving up means to pause.
+                if !task.stuck && task.tries > task.rule().on_failure.tries {
+                    task.stuck = true;
+                    job.flight.stuck(true);
+                    tracing::error!(rule = %task.rule().name, id = %job.origin.id, source = %job.flight.source,
+                        "a message has used up its tries; its source pauses until it succeeds");
+                }
+                (Left::Again(after.min(MAX_WAIT)), None)
+            }
+            settled => {
+                if task.stuck {
+                    job.flight.stuck(false);
+                    tracing::info!(rule = %task.rule().name, id = %job.origin.id, source = %job.flight.source,
+                        "the message that paused the source is done");
+                }
+                (Left::Over, Some(settled.fate()))
+            }
+        };
+        for given_up in self.scheduler.left(task, how) {
+            given_up.job.hand_back().await;
+        }
+        if let Some(fate) = fate {
+            job.over(fate).await;
+        }
+    }
+}
+
+impl Settled {
+    fn fate(&self) -> Acked {
+        match self {
+            Self::Over(fate) => fate.clone(),
+            Self::Again { after, .. } => Acked::Retried(*after),
+        }
+    }
+}
+
+impl Letters {
+    fn stored(&self, rule: &RulePlan) {
+        if self.any_failing.load(Ordering::Relaxed) {
+            let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+            if failing.remove(&rule.name) {
+                self.readiness.forget(&Condition::DeadLetters(rule.name.clone()));
+            }
+            self.any_failing.store(!failing.is_empty(), Ordering::Relaxed);
+        }
+    }
+
+    fn failed(&self, rule: &RulePlan, error: &PublishError) {
+        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.any_failing.store(true, Ordering::Relaxed);
+        if failing.insert(rule.name.clone()) {
+            let why = format!("dead letters of rule `{}` cannot be stored: {error}", rule.name);
+            self.readiness.set(Condition::DeadLetters(rule.name.clone()), Err(why));
+        }
+    }
+}
+
+/// Waits for every output; how many there were. Where the source is at most once, a flush is not waited for: nothing
+/// hangs on its answer. The breakers of the routes are told.
+async fn confirm(
+    rule: &RulePlan,
+    outputs: Vec<(usize, Result<Pending, PublishError>)>,
+    redelivers: bool,
+) -> Result<usize, PublishError> {
+    let mut count = 0;
+    let mut failed = None;
+    for (route, output) in outputs {
+        let confirmed = match output {
+            Ok(pending) if redelivers || pending.is_stored() => pending.confirmed().await.map(|_| ()),
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        };
+        let breaker = &rule.routes[route].breaker;
+        match confirmed {
+            Ok(()) => {
+                breaker.succeeded();
+                count += 1;
+            }
+            Err(error) => {
+                // Neither a message that cannot be sent nor a lost connection says anything about the output.
+                if error.retryable() && !error.is_disconnected() {
+                    breaker.failed();
+                }
+                failed = failed.or(Some(error));
+            }
+        }
+    }
+    failed.map_or(Ok(count), Err)
+}
+
+/// How long to wait before the next try: what the plugin asked for, or the rule's back-off with up to a fifth taken
+/// off, so that what failed together does not come back together.
+fn wait(on_failure: &OnFailure, waits: u32, asked: Option<Duration>, id: &str) -> Duration {
+    if let Some(asked) = asked {
+        return asked;
+    }
+    let step = (waits as usize).min(on_failure.backoff.len().saturating_sub(1));
+    let base = on_failure.backoff.get(step).copied().unwrap_or(Duration::from_secs(1));
+    let mut hasher = DefaultHasher::new();
+    (id, waits).hash(&mut hasher);
+    let percent = u32::try_from(hasher.finish() % 21).expect("below 21");
+    base * (100 - percent) / 100
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::{FaultAction, GiveUp};
+
+    #[test]
+    fn waits_follow_the_back_off_list_and_its_last_step_repeats() {
+        let on_failure = OnFailure {
+            dead_letter: None,
+            tries: 5,
+            give_up: GiveUp::DeadLetter,
+            backoff: vec![Duration::from_secs(1), Duration::from_secs(10)],
+            on_trap: FaultAction::DeadLetter,
+            on_deadline: FaultAction::Retry,
+            on_limit: FaultAction::DeadLetter,
+        };
+        for (waits, most) in [(0, 1), (1, 10), (2, 10), (99, 10)] {
+            let after = wait(&on_failure, waits, None, "id");
+            let most = Duration::from_secs(most);
+            assert!(after <= most && after >= most * 4 / 5, "wait {waits}: {after:?}");
+        }
+        assert_eq!(wait(&on_failure, 0, Some(Duration::from_millis(7)), "id"), Duration::from_millis(7));
+    }
+}
