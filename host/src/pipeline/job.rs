@@ -182,7 +182,6 @@ impl Task {
     pub fn tried(&self) -> Tries {
         Tries { count: self.tries, first: self.job.first_try(), last: SystemTime::now() }
     }
-
 }
 
 fn worse(left: Acked, right: Acked) -> Acked {
