@@ -84,6 +84,9 @@ impl InFlight {
 
     /// Waits until no message keeps the source paused. Cancel safe.
     pub(super) async fn unstuck(&self) {
+        if *self.stuck.borrow() == 0 {
+            return;
+        }
         // It fails only when the sender is gone, and that is ourselves.
         let _ = self.stuck.subscribe().wait_for(|count| *count == 0).await;
     }
@@ -114,7 +117,7 @@ impl InFlight {
         // What is younger is told of the next time, well within its ack wait.
         let mut jobs: Vec<_> =
             state.jobs.values().filter_map(Weak::upgrade).filter(|job| job.begun.elapsed() >= age).collect();
-        jobs.sort_unstable_by_key(|job| job.begun);
+        jobs.sort_unstable_by(|a, b| (a.begun, &a.origin.id).cmp(&(b.begun, &b.origin.id)));
         jobs
     }
 

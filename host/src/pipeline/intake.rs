@@ -1,6 +1,7 @@
 //! Takes deliveries off a source, bounded in messages and bytes, pins the plan for each, and makes the tasks of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
@@ -115,18 +116,18 @@ impl Intake {
         loop {
             let deliveries = tokio::select! {
                 biased;
-                _ = stop.wait_for(|stop| *stop) => return Ok(()),
+                () = stopped(stop) => return Ok(()),
                 deliveries = next(source, &self.window, &self.flight) => deliveries,
             };
             self.count_dropped(source.dropped());
             for delivery in deliveries? {
-                self.take(delivery).await;
+                self.take(delivery, stop).await;
             }
         }
     }
 
     /// Takes one delivery in: waits for a place in the window, and pins the plan in force.
-    async fn take(&mut self, delivery: Delivery) {
+    async fn take(&mut self, delivery: Delivery, stop: &mut watch::Receiver<bool>) {
         let place = self.window.enter(delivery.bytes).await;
         self.flight.metrics.received(delivery.origin.delivery > 1);
         if self.flight.has(&delivery.origin) {
@@ -141,9 +142,13 @@ impl Intake {
         let (job, tasks) = Job::new(delivery, plan, &self.flight, &self.found, place);
         self.flight.entered(&job);
         if tasks.is_empty() {
-            self.unmatched(&job).await;
-        } else {
-            self.scheduler.submit(tasks);
+            return self.unmatched(&job).await;
+        }
+        // What was asked for before the source was paused still comes, and waits here.
+        tokio::select! {
+            biased;
+            () = self.flight.unstuck() => self.scheduler.submit(tasks),
+            () = stopped(stop) => job.resolve(&Acked::Retried(Duration::ZERO)).await,
         }
     }
 
@@ -170,6 +175,11 @@ impl Intake {
             tracing::warn!(source = %self.flight.source, in_all, "messages came faster than they were handled, and were dropped");
         }
     }
+}
+
+/// Waits until it is told to stop. Nobody left to tell is as good as being told.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 /// Waits for room, then for what the source delivers into it. Cancel safe, as the source is.

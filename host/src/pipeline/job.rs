@@ -177,6 +177,15 @@ impl Task {
         &self.job.plan.rules[self.rule]
     }
 
+    /// Where the message came from, as a plugin sees it: a try here counts like a delivery.
+    pub(super) fn origin(&self) -> Arc<Origin> {
+        let origin = &self.job.origin;
+        if origin.delivery == self.tries {
+            return Arc::clone(origin);
+        }
+        Arc::new(Origin { delivery: self.tries, ..Origin::clone(origin) })
+    }
+
     /// How often it was tried, as a dead letter tells it.
     #[must_use]
     pub fn tried(&self) -> Tries {

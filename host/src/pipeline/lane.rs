@@ -158,7 +158,7 @@ impl Lane {
             self.runner.keep_only(&job.plan);
             self.plan = Some(Arc::clone(&job.plan));
         }
-        let outcome = self.runner.run(&job.plan, task.rule(), &job.message, &job.origin);
+        let outcome = self.runner.run(&job.plan, task.rule(), &job.message, &task.origin());
         Routed::new(task, outcome, self.observer.as_ref())
     }
 }

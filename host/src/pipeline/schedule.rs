@@ -174,6 +174,7 @@ impl Scheduler {
                 back.push(*task);
             }
         }
+        back.sort_by(|a, b| a.job.origin.id.cmp(&b.job.origin.id));
         state.open -= back.len();
         state.retimed = true;
         self.0.wake(&mut state);

@@ -7,7 +7,8 @@ use super::rule::Parsed;
 use crate::message::SubjectPattern;
 use crate::names::{RuleName, SourceName};
 use crate::rules::error::{Location, Problem};
-use crate::rules::model::Rule;
+use crate::rules::model::{Config, FaultAction, Rule, SourceKind};
+use crate::rules::order::OrderBy;
 use crate::rules::table::Problems;
 use crate::rules::template::Template;
 
@@ -21,8 +22,12 @@ pub(super) fn check(parsed: Vec<Parsed>, config: Option<&ParsedConfig>, problems
     }
     for parsed in &parsed {
         let rule = &parsed.rule;
-        check_positions(rule, problems);
+        check_positions(parsed, problems);
         check_outcomes(parsed, problems);
+        check_skips(rule, problems);
+        if let Some(config) = config.and_then(|config| config.config.as_ref()) {
+            check_order(parsed, config, problems);
+        }
         if let Some(reach) = config.and_then(|config| config.known.sources.get(&rule.source)) {
             check_reach(rule, &parsed.subject_location, reach, problems);
             check_loops(rule, reach, problems);
@@ -41,6 +46,42 @@ pub(super) fn check(parsed: Vec<Parsed>, config: Option<&ParsedConfig>, problems
         }
     }
     rules
+}
+
+/// `skip` without a stage that may be skipped, and the other way round.
+fn check_skips(rule: &Rule, problems: &Problems) {
+    let on_failure = &rule.on_failure;
+    let skips = [on_failure.on_trap, on_failure.on_deadline, on_failure.on_limit].contains(&FaultAction::Skip);
+    let optional = rule.stages.iter().find(|stage| stage.optional);
+    let problem = match optional {
+        None if skips => {
+            Problem::error(format!("rule `{}` skips stages that fail, and none may be skipped", rule.name))
+                .at(rule.location.clone())
+                .help("mark the stage with `optional = true`, or write \"retry\" or \"dead-letter\"")
+        }
+        Some(stage) if !skips => {
+            let message = format!("the stage is optional, and nothing in rule `{}` skips it", rule.name);
+            Problem::error(message)
+                .at(stage.plugin_location.clone())
+                .help("write `trap = \"skip\"`, `deadline = \"skip\"` or `limit = \"skip\"` under [rule.on-failure]")
+        }
+        _ => return,
+    };
+    problems.push(problem);
+}
+
+/// Order that a source does not keep.
+fn check_order(parsed: &Parsed, config: &Config, problems: &Problems) {
+    let rule = &parsed.rule;
+    let source = config.sources.get(&rule.source).map(|source| (source, &source.kind));
+    if let (Some(_), Some((source, SourceKind::JetStream { partitions: None, .. }))) = (&rule.order_by, source) {
+        let message = format!("rule `{}` keeps order, and source `{}` does not", rule.name, rule.source);
+        let problem = Problem::error(message)
+            .at(parsed.order_location.clone())
+            .also(source.location.clone(), "add `partitions = 1` here")
+            .help("without `partitions` instances share the messages one by one, so two could be at the same key");
+        problems.push(problem);
+    }
 }
 
 fn check_names(rules: &[Rule], problems: &Problems) {
@@ -66,19 +107,25 @@ fn outputs(rule: &Rule) -> impl Iterator<Item = (String, &Template, &Location)> 
 }
 
 /// `{subject.4}` where the rule's subjects have three tokens.
-fn check_positions(rule: &Rule, problems: &Problems) {
+fn check_positions(parsed: &Parsed, problems: &Problems) {
+    let rule = &parsed.rule;
     if rule.subject.as_str().ends_with('>') {
         return;
     }
     let tokens = rule.subject.as_str().split('.').count();
+    let help = format!("write a position from 1 to {tokens}; the first token is 1");
+    if let Some(position) = rule.order_by.as_ref().and_then(OrderBy::position).filter(|position| *position > tokens) {
+        let message =
+            format!("`order-by` asks for token {position} of the subject, but `{}` has only {tokens}", rule.subject);
+        problems.push(Problem::error(message).at(parsed.order_location.clone()).help(help.clone()));
+    }
     for (what, template, location) in outputs(rule).filter(|(_, template, _)| template.last_position() > tokens) {
         let message = format!(
             "{what} asks for token {} of the subject, but `{}` has only {tokens}",
             template.last_position(),
             rule.subject
         );
-        let help = format!("write a position from 1 to {tokens}; the first token is 1");
-        problems.push(Problem::error(message).at(location.clone()).help(help));
+        problems.push(Problem::error(message).at(location.clone()).help(help.clone()));
     }
 }
 

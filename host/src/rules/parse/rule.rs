@@ -34,6 +34,8 @@ pub(super) struct Parsed {
     pub(super) rule: Rule,
     /// Where its subject is.
     pub(super) subject_location: Location,
+    /// Where it says what to keep in order by.
+    pub(super) order_location: Location,
     /// Whether it has a dead letter and a route `default`, even if they have errors.
     pub(super) has_dead_letter: bool,
     pub(super) has_default: bool,
@@ -79,6 +81,7 @@ fn rule(table: &Table<'_>, known: Option<&Known>) -> Option<Parsed> {
     Some(Parsed {
         rule,
         subject_location: table.value_location("subject"),
+        order_location: table.value_location("order-by"),
         has_dead_letter: has("on-failure", "dead-letter"),
         has_default: has("routes", "default"),
     })

@@ -1,0 +1,260 @@
+//! What happens to messages that fail, wait or come in the wrong moment: order, tries, breakers, pauses.
+
+use std::fmt::Write as _;
+
+use async_nats::jetstream::{self, stream};
+use trackside_tests::{Server, Setup, Stored, Trackside, hostile, until};
+
+/// A source, the plugin `directed`, which does what payloads say, and streams for all that comes out.
+async fn world(source: &str, rules: &str) -> (Server, Setup) {
+    let server = Server::start().await;
+    server.stream("ORDERS", &["orders.>"]).await;
+    server.stream("CLEAN", &["clean.>"]).await;
+    server.stream("DEAD", &["dead.>"]).await;
+    let config = format!("{source}\n[plugins.directed]\npath = \"plugins/directed.wasm\"\ndeadline = \"30s\"\n");
+    let setup = Setup::new(&server.url(), &config);
+    setup.write("plugins/directed.wasm", hostile::component("directed"));
+    setup.write("rules/orders.toml", rules);
+    (server, setup)
+}
+
+const SHARED: &str = "[sources.orders]\nstream = \"ORDERS\"\ndurable = \"trackside\"\n";
+
+/// A rule with the stage `directed`, and these keys before and after its stage.
+fn rule(before: &str, stage: &str, after: &str) -> String {
+    format!(
+        "[[rule]]\nname = \"orders\"\nsource = \"orders\"\nsubject = \"orders.>\"\n{before}\n\
+         [[rule.stage]]\nplugin = \"directed\"\n{stage}\n[rule.routes]\ndefault = \"clean.orders\"\n{after}\n"
+    )
+}
+
+/// Publishes payloads to subjects and waits until they are stored.
+async fn publish(server: &Server, messages: &[(&str, &str)]) {
+    let context = jetstream::new(server.client().await);
+    for (subject, payload) in messages {
+        let stored = context.publish((*subject).to_owned(), (*payload).to_owned().into()).await;
+        stored.expect("the client can publish").await.expect("the stream stores it");
+    }
+}
+
+fn texts(stored: &[Stored]) -> Vec<&str> {
+    stored.iter().map(Stored::text).collect()
+}
+
+fn position(texts: &[&str], text: &str) -> usize {
+    texts.iter().position(|known| *known == text).unwrap_or_else(|| panic!("{text} in {texts:?}"))
+}
+
+#[tokio::test]
+async fn messages_of_one_key_stay_in_order_through_their_tries_and_other_keys_go_on() {
+    let (server, setup) = world(
+        &format!("{SHARED}partitions = 1\n"),
+        &rule("order-by = \"subject.2\"", "", "[rule.on-failure]\nbackoff = [\"300ms\"]\n"),
+    )
+    .await;
+    let mut messages = vec![("orders.a", "r3 a0".to_owned())];
+    for number in 1..20 {
+        messages.push(("orders.a", format!("a{number}")));
+        messages.push(("orders.b", format!("b{number}")));
+    }
+    let messages: Vec<(&str, &str)> = messages.iter().map(|(subject, text)| (*subject, text.as_str())).collect();
+    publish(&server, &messages).await;
+    let trackside = Trackside::start(&setup).await;
+    let stored = server.stored("CLEAN", messages.len()).await;
+    let texts = texts(&stored);
+    let of = |key: char| texts.iter().copied().filter(|text| text.contains(key)).collect::<Vec<_>>();
+    let want: Vec<String> = (1..20).map(|number| format!("a{number}")).collect();
+    assert_eq!(of('a')[0], "r3 a0");
+    assert_eq!(of('a')[1..], want.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(position(&texts, "b19") < position(&texts, "r3 a0"), "b does not wait for a: {texts:?}");
+    server.settled("ORDERS", "trackside").await;
+    let metrics = trackside.metrics().await;
+    assert!(metrics["trackside_rule_retried_total{rule=\"orders\"}"] >= 2.0);
+    assert_eq!(trackside.drain().await, 0);
+}
+
+#[tokio::test]
+async fn a_message_that_waits_for_its_next_try_is_not_delivered_twice() {
+    let (server, setup) = world(
+        &format!("{SHARED}partitions = 1\nack-wait = \"300ms\"\n"),
+        &rule("order-by = \"subject.2\"", "", "[rule.on-failure]\nbackoff = [\"1s\"]\n"),
+    )
+    .await;
+    publish(&server, &[("orders.a", "r3 a0"), ("orders.a", "a1")]).await;
+    let trackside = Trackside::start(&setup).await;
+    assert_eq!(texts(&server.stored("CLEAN", 2).await), ["r3 a0", "a1"]);
+    server.settled("ORDERS", "trackside").await;
+    let metrics = trackside.metrics().await;
+    assert_eq!(metrics["trackside_source_redelivered_total{source=\"orders\"}"], 0.0);
+    assert_eq!(metrics["trackside_source_received_total{source=\"orders\"}"], 2.0);
+}
+
+#[tokio::test]
+async fn a_core_message_is_tried_again_where_it_is_and_dead_lettered_when_its_tries_are_used_up() {
+    let (server, setup) = world(
+        "[sources.orders]\nsubject = \"core.>\"\n",
+        &rule("", "", "[rule.on-failure]\ndead-letter = \"dead.orders\"\ntries = 3\nbackoff = [\"10ms\"]\n")
+            .replace("orders.>", "core.>"),
+    )
+    .await;
+    let _trackside = Trackside::start(&setup).await;
+    let client = server.client().await;
+    for text in ["r3 in time", "r9 too late"] {
+        client.publish("core.a", text.into()).await.expect("the client can publish");
+    }
+    assert_eq!(texts(&server.stored("CLEAN", 1).await), ["r3 in time"]);
+    let dead = server.stored("DEAD", 1).await;
+    assert_eq!(texts(&dead), ["r9 too late"]);
+    assert_eq!(dead[0].header("Trackside-Dead-Tries"), Some("3"));
+    assert_eq!(dead[0].header("Trackside-Dead-Class"), Some("retry"));
+}
+
+#[tokio::test]
+async fn a_fault_of_an_optional_stage_leaves_the_stage_out() {
+    let (server, setup) = world(
+        SHARED,
+        &rule("", "optional = true\n", "[rule.on-failure]\ntrap = \"skip\"\ndead-letter = \"dead.orders\"\n"),
+    )
+    .await;
+    publish(&server, &[("orders.a", "t as it was"), ("orders.a", "x rejected")]).await;
+    let _trackside = Trackside::start(&setup).await;
+    assert_eq!(texts(&server.stored("CLEAN", 1).await), ["t as it was"]);
+    assert_eq!(texts(&server.stored("DEAD", 1).await), ["x rejected"], "a rejection is no fault");
+}
+
+#[tokio::test]
+async fn giving_up_by_a_pause_holds_the_source_until_the_message_succeeds_and_readiness_says_so() {
+    let (server, setup) =
+        world(SHARED, &rule("", "", "[rule.on-failure]\ngive-up = \"pause\"\ntries = 2\nbackoff = [\"400ms\"]\n"))
+            .await;
+    let trackside = Trackside::start(&setup).await;
+    publish(&server, &[("orders.a", "r5 stuck")]).await;
+    until("readiness to tell of the pause", async || {
+        let (status, body) = trackside.admin("GET", "/readyz").await;
+        (status == 503 && body.contains("used up their tries")).then_some(())
+    })
+    .await;
+    publish(&server, &[("orders.b", "behind")]).await;
+    let stored = server.stored("CLEAN", 2).await;
+    assert_eq!(texts(&stored), ["r5 stuck", "behind"]);
+    until("readiness", async || (trackside.admin("GET", "/readyz").await.0 == 200).then_some(())).await;
+}
+
+#[tokio::test]
+async fn while_dead_letters_cannot_be_stored_the_message_stays_and_readiness_says_so() {
+    let (server, setup) =
+        world(SHARED, &rule("", "", "[rule.on-failure]\ndead-letter = \"dead.orders\"\nbackoff = [\"100ms\"]\n")).await;
+    let trackside = Trackside::start(&setup).await;
+    let context = jetstream::new(server.client().await);
+    context.delete_stream("DEAD").await.expect("it is there");
+    publish(&server, &[("orders.a", "x rejected")]).await;
+    until("readiness to tell of the dead letters", async || {
+        let (status, body) = trackside.admin("GET", "/readyz").await;
+        (status == 503 && body.contains("dead letters of rule orders")).then_some(())
+    })
+    .await;
+    assert_eq!(server.unsettled("ORDERS", "trackside").await.0, 1, "it is not acknowledged");
+    server.stream("DEAD", &["dead.>"]).await;
+    assert_eq!(texts(&server.stored("DEAD", 1).await), ["x rejected"]);
+    until("readiness", async || (trackside.admin("GET", "/readyz").await.0 == 200).then_some(())).await;
+    server.settled("ORDERS", "trackside").await;
+}
+
+#[tokio::test]
+async fn outputs_are_diverted_while_their_own_stream_refuses_them_and_come_back_when_it_does_not() {
+    let (server, setup) = world(
+        SHARED,
+        &rule(
+            "concurrency = 1",
+            "",
+            "full = \"full.orders\"\nspare = \"spare.orders\"\n\
+             [rule.breaker]\nfailures = 2\nopen-for = \"200ms\"\nopen-for-most = \"200ms\"\ndivert-to = \"spare\"\n\
+             [rule.on-failure]\nbackoff = [\"10ms\"]\ntries = 100\n",
+        )
+        .replace("default = \"clean.orders\"", "default = \"full.orders\"")
+        .replace("full = \"full.orders\"\n", ""),
+    )
+    .await;
+    server.stream("SPARE", &["spare.>"]).await;
+    let context = jetstream::new(server.client().await);
+    let full = |max_messages| stream::Config {
+        name: "FULL".to_owned(),
+        subjects: vec!["full.>".to_owned()],
+        max_messages,
+        discard: stream::DiscardPolicy::New,
+        ..stream::Config::default()
+    };
+    context.create_stream(full(1)).await.expect("the stream can be made");
+    let mut messages = Vec::new();
+    (0..10).for_each(|number| messages.push(format!("m{number}")));
+    let messages: Vec<(&str, &str)> = messages.iter().map(|text| ("orders.a", text.as_str())).collect();
+    publish(&server, &messages).await;
+    let trackside = Trackside::start(&setup).await;
+    server.settled("ORDERS", "trackside").await;
+    let (full_stored, spare) = (server.stored("FULL", 1).await, server.stored("SPARE", 9).await);
+    let mut all: Vec<&str> = texts(&full_stored).into_iter().chain(texts(&spare)).collect();
+    all.sort_unstable();
+    assert_eq!(all, messages.iter().map(|(_, text)| *text).collect::<Vec<_>>(), "each is somewhere, and once");
+    assert_eq!(spare[0].subject, "spare.orders");
+    context.update_stream(full(-1)).await.expect("the stream can be changed");
+    until("an output of its own route", async || {
+        publish(&server, &[("orders.a", "again")]).await;
+        let mut held = context.get_stream("FULL").await.ok()?;
+        (held.info().await.ok()?.state.messages > 1).then_some(())
+    })
+    .await;
+    let metrics = trackside.metrics().await;
+    assert!(metrics["trackside_rule_diverted_total{rule=\"orders\"}"] >= 9.0);
+}
+
+#[tokio::test]
+async fn a_plugin_that_crashes_again_and_again_is_left_alone_and_other_rules_go_on() {
+    let source = format!(
+        "{SHARED}filter-subjects = [\"orders.bad\"]\n[sources.good]\nstream = \"ORDERS\"\n\
+         durable = \"good\"\nfilter-subjects = [\"orders.good\"]\n"
+    );
+    let mut rules = rule("", "", "[rule.on-failure]\ntrap = \"retry\"\ntries = 100\nbackoff = [\"1ms\"]\n")
+        .replace("orders.>", "orders.bad");
+    let _ = write!(
+        rules,
+        "[[rule]]\nname = \"good\"\nsource = \"good\"\nsubject = \"orders.good\"\n[rule.routes]\ndefault = \"clean.good\"\n"
+    );
+    let (server, setup) = world(&source, &rules).await;
+    let config = std::fs::read_to_string(setup.path().join("trackside.toml")).expect("it was written");
+    let config = config.replace(
+        "[plugins.directed]",
+        "[plugins.directed.breaker]\nfailures = 5\nopen-for = \"10m\"\nopen-for-most = \"10m\"\n[plugins.directed]",
+    );
+    setup.write("trackside.toml", config);
+    publish(&server, &[("orders.bad", "t"), ("orders.good", "fine")]).await;
+    let trackside = Trackside::start(&setup).await;
+    until("the breaker to open", async || trackside.log().contains("breaker=\"plugin directed\"").then_some(())).await;
+    publish(&server, &[("orders.bad", "t"), ("orders.good", "fine too")]).await;
+    assert_eq!(texts(&server.stored("CLEAN", 2).await), ["fine", "fine too"]);
+    let calls = trackside.metrics().await["trackside_plugin_calls_total{plugin=\"directed\"}"];
+    assert_eq!(calls, 5.0, "nothing more is called while it is open");
+    assert_eq!(trackside.drain().await, 0, "what waits for the breaker is handed back, and does not hold up the end");
+    assert_eq!(server.unsettled("ORDERS", "trackside").await, (2, 0));
+}
+
+#[tokio::test]
+async fn what_a_core_source_cannot_hold_is_dropped_counted_and_logged() {
+    let (server, setup) = world(
+        "[sources.orders]\nsubject = \"core.>\"\nmax-in-flight-messages = 1\n",
+        &rule("", "", "[rule.on-failure]\nbackoff = [\"2s\"]\n").replace("orders.>", "core.>"),
+    )
+    .await;
+    let trackside = Trackside::start(&setup).await;
+    let client = server.client().await;
+    client.publish("core.a", "r2 slow".into()).await.expect("the client can publish");
+    for number in 0..50 {
+        client.publish("core.a", format!("m{number}").into()).await.expect("the client can publish");
+    }
+    client.flush().await.expect("the server reads it");
+    until("the drops to be counted", async || {
+        let metrics = trackside.metrics().await;
+        (metrics["trackside_source_dropped_total{source=\"orders\"}"] > 0.0).then_some(())
+    })
+    .await;
+    assert!(trackside.log().contains("were dropped"), "{}", trackside.log());
+}
