@@ -2,9 +2,14 @@
 //!
 //! `cargo xtask test` builds and provides both: it sets `NATS_SERVER` and `TRACKSIDE_BIN`.
 
+mod cluster;
+mod disk;
+pub mod flow;
+pub mod graph;
 #[path = "../hostile/mod.rs"]
 pub mod hostile;
 mod process;
+pub mod proxy;
 mod server;
 mod setup;
 mod trackside;
@@ -12,6 +17,8 @@ mod trackside;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use cluster::Cluster;
+pub use disk::SmallDisk;
 pub use process::Process;
 pub use server::{Server, Stored};
 pub use setup::Setup;
@@ -35,6 +42,16 @@ pub async fn until<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> 
         }
     });
     found.await.unwrap_or_else(|_| panic!("waited {PATIENCE:?} in vain for {what}"))
+}
+
+/// A port that nobody listens on at this moment.
+///
+/// # Panics
+/// When there is none.
+#[must_use]
+pub fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+    listener.local_addr().expect("it listens").port()
 }
 
 /// A path that `cargo xtask test` hands to the tests.

@@ -40,6 +40,12 @@ impl Process {
         assert!(sent.success(), "cannot send {name} to {pid}");
     }
 
+    /// Its number.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Ends it as a power failure would.
     ///
     /// # Panics

@@ -83,6 +83,24 @@ impl Server {
         Self { process, folder, arguments, port }
     }
 
+    /// The same with its store in this folder, which outlives it.
+    pub async fn start_in(store: &Path) -> Self {
+        let store = store.to_str().expect("the folder's name is UTF-8");
+        Self::start_with(&["--jetstream", "--store_dir", store]).await
+    }
+
+    /// The port that it listens at.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What it has logged so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.process.output()
+    }
+
     /// Kills it as a power failure would.
     pub fn stop(&mut self) {
         self.process.kill();
@@ -160,7 +178,9 @@ impl Server {
     fn spawn(folder: &Path, arguments: &[String], port: Option<u16>) -> Process {
         let mut command = Command::new(provided("NATS_SERVER"));
         command.args(["--addr", "127.0.0.1"]).args(arguments);
-        command.arg("--store_dir").arg(folder.join("store"));
+        if !arguments.iter().any(|argument| argument == "--store_dir") {
+            command.arg("--store_dir").arg(folder.join("store"));
+        }
         command.arg("--ports_file_dir").arg(folder);
         command.args(["--port", &port.map_or("-1".to_owned(), |port| port.to_string())]);
         Process::spawn(&mut command, &folder.join("nats-server.log"))

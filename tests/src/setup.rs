@@ -27,10 +27,11 @@ impl Setup {
         let admin = free_address();
         let setup = Self { directory: folder.path().join("config"), _folder: folder, admin };
         let cache = cache_folder();
+        let servers = server.split(',').map(|server| format!("\"{server}\"")).collect::<Vec<_>>().join(", ");
         setup.write(
             "trackside.toml",
             format!(
-                "[nats]\nservers = [\"{server}\"]\n[admin]\nlisten = \"{}\"\n[runtime]\ncache = {:?}\n{rest}\n",
+                "[nats]\nservers = [{servers}]\n[admin]\nlisten = \"{}\"\n[runtime]\ncache = {:?}\n{rest}\n",
                 setup.admin,
                 cache.display().to_string(),
             ),

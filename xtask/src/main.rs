@@ -2,6 +2,7 @@
 
 mod cargo;
 mod demo;
+mod faults;
 mod nats;
 mod release;
 mod shell;
@@ -48,6 +49,17 @@ enum Task {
     Build,
     /// Run every test: plugins, host and end to end against a real nats-server
     Test,
+    /// Break things while messages flow, at full length, and balance the books afterwards
+    Faults {
+        /// Only tests whose names contain this, such as `trackside_killed`
+        name: Option<String>,
+    },
+    /// Flood Trackside, stop its outputs half-way, and draw its memory to docs/memory.svg
+    Memory {
+        /// For how long
+        #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(20..))]
+        seconds: u64,
+    },
     /// Stream orders through a real nats-server and Trackside, and check that none was lost and no secret got out
     Demo(demo::Args),
 }
@@ -83,6 +95,8 @@ async fn perform(args: Args) -> Result<()> {
         }
         Task::Build => release::build(&workspace).await.map(drop),
         Task::Test => test::everything(&workspace).await,
+        Task::Faults { name } => faults::faults(&workspace, name.as_deref()).await,
+        Task::Memory { seconds } => faults::memory(&workspace, seconds).await,
         Task::Demo(args) => demo::run(&workspace, &args).await,
     }
 }

@@ -28,7 +28,7 @@ pub(crate) async fn everything(workspace: &Workspace) -> Result<()> {
 
 /// `--all-targets` of the whole workspace builds the binary that the end-to-end tests start with the very features
 /// that `cargo test` asks for next, so that no dependency is compiled a second time.
-async fn build(workspace: &Workspace) -> Result<()> {
+pub(crate) async fn build(workspace: &Workspace) -> Result<()> {
     let mut cargo = workspace.cargo();
     cargo.args(["build", "--workspace", "--all-targets"]);
     shell::run("building the workspace", &mut cargo, BUILD_LIMIT).await

@@ -1,0 +1,228 @@
+//! A stream of numbered messages through Trackside, and the books that are kept of it: what went in, what came out, how
+//! often, and in which order.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use async_nats::jetstream::{self, consumer};
+use futures::StreamExt as _;
+
+use crate::{Setup, hostile, until};
+
+/// How many keys the messages have.
+pub const KEYS: usize = 50;
+
+/// The duplicate window of the output streams: longer than any of these tests takes.
+const WINDOW: std::time::Duration = std::time::Duration::from_secs(3600);
+
+/// What makes the messages about as large as an order.
+const PADDING: &str = include_str!("../../LICENSE").split_at(1000).0;
+
+/// A producer at work.
+#[derive(Debug)]
+pub struct Producer {
+    sent: Arc<AtomicUsize>,
+    paused: Arc<AtomicBool>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+/// What came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Books {
+    /// Messages that were stored in the source stream.
+    pub sent: usize,
+    /// Of these, how many are neither in the output stream nor a dead letter.
+    pub lost: usize,
+    /// Messages in the output stream that are there already.
+    pub duplicates: usize,
+    /// Messages in the output stream that come after a later one of their key.
+    pub disordered: usize,
+    /// Dead letters.
+    pub dead: usize,
+}
+
+/// The streams of the test: one that is read, one for outputs, one for dead letters.
+pub async fn streams(url: &str, replicas: usize) {
+    for (name, subjects) in [("ORDERS", "orders.>"), ("CLEAN", "clean.>"), ("DEAD", "dead.>")] {
+        stream(url, name, subjects, replicas, -1).await;
+    }
+}
+
+/// Makes or changes a stream that takes so many messages and refuses more.
+pub async fn stream(url: &str, name: &str, subjects: &str, replicas: usize, most: i64) {
+    let config = jetstream::stream::Config {
+        name: name.to_owned(),
+        subjects: vec![subjects.to_owned()],
+        num_replicas: replicas,
+        max_messages: most,
+        discard: jetstream::stream::DiscardPolicy::New,
+        duplicate_window: WINDOW,
+        ..jetstream::stream::Config::default()
+    };
+    until(&format!("stream {name}"), async || {
+        let context = context(url).await?;
+        context.create_or_update_stream(config.clone()).await.ok()
+    })
+    .await;
+}
+
+/// A client of these servers, whose addresses are separated by commas.
+pub(crate) async fn context(urls: &str) -> Option<jetstream::Context> {
+    Some(jetstream::new(async_nats::connect(addresses(urls)).await.ok()?))
+}
+
+fn addresses(urls: &str) -> Vec<async_nats::ServerAddr> {
+    urls.split(',').map(|url| url.parse().expect("the address of a server")).collect()
+}
+
+/// A configuration that takes orders in order of their keys through a plugin to the output stream, at this server.
+#[must_use]
+pub fn setup(url: &str) -> Setup {
+    let setup = Setup::new(
+        url,
+        "[sources.orders]\nstream = \"ORDERS\"\ndurable = \"trackside\"\npartitions = 1\nack-wait = \"2s\"\n\
+         max-in-flight-messages = 2000\n[plugins.directed]\npath = \"plugins/directed.wasm\"\ndeadline = \"30s\"\n",
+    );
+    setup.write("plugins/directed.wasm", hostile::component("directed"));
+    setup.write(
+        "rules/orders.toml",
+        "[[rule]]\nname = \"orders\"\nsource = \"orders\"\nsubject = \"orders.*\"\norder-by = \"subject.2\"\n\
+         [[rule.stage]]\nplugin = \"directed\"\n[rule.routes]\ndefault = \"clean.{subject.2}\"\n\
+         [rule.breaker]\nopen-for = \"100ms\"\nopen-for-most = \"500ms\"\n\
+         [rule.on-failure]\ndead-letter = \"dead.orders\"\nbackoff = [\"50ms\", \"200ms\", \"500ms\"]\ntries = 100\n",
+    );
+    setup
+}
+
+impl Producer {
+    /// Stores `count` messages in the source stream, each exactly once, whatever happens to the server meanwhile.
+    #[must_use]
+    pub fn start(url: &str, count: usize) -> Self {
+        let (sent, paused) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+        let task = tokio::spawn(produce(url.to_owned(), count, Arc::clone(&sent), Arc::clone(&paused)));
+        Self { sent, paused, task }
+    }
+
+    /// How many are stored.
+    #[must_use]
+    pub fn sent(&self) -> usize {
+        self.sent.load(Ordering::Acquire)
+    }
+
+    /// Waits until so many are stored.
+    pub async fn reached(&self, count: usize) {
+        until("the producer to get on", async || (self.sent() >= count).then_some(())).await;
+    }
+
+    /// Holds the producer back, or lets it go on.
+    pub fn pause(&self, paused: bool) {
+        self.paused.store(paused, Ordering::Release);
+    }
+
+    /// Waits until everything is stored.
+    ///
+    /// # Panics
+    /// When the producer panicked.
+    pub async fn finish(&mut self) {
+        (&mut self.task).await.expect("the producer does not panic");
+    }
+}
+
+impl Drop for Producer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Messages on their way at a time: few enough that a lost connection leaves few to be sent again.
+const BATCH: usize = 100;
+
+async fn produce(url: String, count: usize, sent: Arc<AtomicUsize>, paused: Arc<AtomicBool>) {
+    let client = async_nats::ConnectOptions::new().retry_on_initial_connect().connect(addresses(&url)).await;
+    let context = jetstream::new(client.expect("it is retried until the server is there"));
+    let mut poll = tokio::time::interval(std::time::Duration::from_millis(10));
+    let mut next = 0;
+    while next < count {
+        while paused.load(Ordering::Acquire) {
+            poll.tick().await;
+        }
+        let end = (next + BATCH).min(count);
+        // One key's messages have to be stored in their order, so what failed is sent again with all that follows: the
+        // ids keep the stream from storing any of it twice.
+        let mut pending = Vec::with_capacity(end - next);
+        for number in next..end {
+            let mut headers = async_nats::HeaderMap::new();
+            headers.insert("Nats-Msg-Id", number.to_string());
+            let subject = format!("orders.{}", number % KEYS);
+            pending.push(context.publish_with_headers(subject, headers, format!("n{number} {PADDING}").into()).await);
+        }
+        for (ack, number) in pending.into_iter().zip(next..end) {
+            let Ok(ack) = ack else { break };
+            if ack.await.is_err() {
+                break;
+            }
+            next = number + 1;
+        }
+        sent.store(next, Ordering::Release);
+    }
+}
+
+/// All numbers in a stream, in its order.
+pub async fn numbers(url: &str, stream: &str) -> Vec<usize> {
+    let context = until("the server", async || context(url).await).await;
+    let stream = until("the stream", async || context.get_stream(stream).await.ok()).await;
+    let held = stream.cached_info().state.messages;
+    if held == 0 {
+        return Vec::new();
+    }
+    let config = consumer::pull::OrderedConfig::default();
+    let consumer = stream.create_consumer(config).await.expect("an ordered consumer");
+    let messages = consumer.messages().await.expect("its messages");
+    let number = |payload: &[u8]| {
+        let text = std::str::from_utf8(payload).ok()?.split_whitespace().next()?;
+        text.trim_start_matches(char::is_alphabetic).parse::<usize>().ok()
+    };
+    messages
+        .take(usize::try_from(held).expect("a few"))
+        .map(|message| number(&message.expect("a stored message").payload).expect("a numbered message"))
+        .collect()
+        .await
+}
+
+/// Waits until everything is acknowledged.
+pub async fn settled(url: &str) {
+    until("everything to be acknowledged", async || {
+        let context = context(url).await?;
+        let stream = context.get_stream("ORDERS").await.ok()?;
+        let mut consumer: consumer::PullConsumer = stream.get_consumer("trackside").await.ok()?;
+        let info = consumer.info().await.ok()?;
+        (info.num_ack_pending == 0 && info.num_pending == 0).then_some(())
+    })
+    .await;
+}
+
+/// Draws up the books. `before` is what the output stream held when it was last emptied or made anew.
+pub async fn books(url: &str, before: Vec<usize>) -> Books {
+    let sent = numbers(url, "ORDERS").await;
+    let clean: Vec<usize> = before.into_iter().chain(numbers(url, "CLEAN").await).collect();
+    let dead = numbers(url, "DEAD").await;
+    let mut times: BTreeMap<usize, usize> = BTreeMap::new();
+    for number in clean.iter().chain(&dead) {
+        *times.entry(*number).or_default() += 1;
+    }
+    let mut last: HashMap<usize, usize> = HashMap::new();
+    let mut disordered = 0;
+    for number in &clean {
+        let last = last.entry(number % KEYS).or_insert(*number);
+        disordered += usize::from(*number < *last);
+        *last = (*last).max(*number);
+    }
+    Books {
+        sent: sent.len(),
+        lost: sent.iter().filter(|number| !times.contains_key(number)).count(),
+        duplicates: times.values().map(|times| times - 1).sum(),
+        disordered,
+        dead: dead.len(),
+    }
+}
