@@ -14,6 +14,8 @@ filter-subjects = ["orders.>"]
 durable = "trackside-orders"
 [sources.all]
 subject = ">"
+[streams.CLEAN]
+subjects = ["clean.>"]
 [plugins.validate]
 deadline = "10s"
 [plugins.mask]
