@@ -2,8 +2,8 @@
 
 use trackside_tests::{Finished, Setup, command, command_with, hostile};
 
-const CONFIG: &str =
-    "[sources.orders]\nstream = \"ORDERS\"\nfilter-subjects = [\"orders.>\"]\ndurable = \"trackside-orders\"\n";
+const CONFIG: &str = "[sources.orders]\nstream = \"ORDERS\"\nfilter-subjects = [\"orders.>\"]\ndurable = \"trackside-orders\"\n\
+     [streams.CLEAN]\nsubjects = [\"clean.>\"]\n";
 
 /// The lines of `CONFIG` begin here, after what every test configuration begins with.
 const FIRST_LINE: usize = 7;
@@ -94,6 +94,20 @@ fn what_is_odd_but_not_wrong_is_a_warning_and_exits_with_0() {
     assert_eq!(done.code, 0);
     assert!(done.stdout.starts_with("ok: "), "{}", done.stdout);
     assert!(done.stderr.contains("rule `orders` has no dead letter") && done.stderr.contains("1 warning"));
+}
+
+#[test]
+fn a_slip_in_the_subject_of_a_route_is_told_before_it_loses_messages() {
+    let setup = setup("mask", "fields = [{ path = \"$.a\" }]");
+    setup.write(
+        "rules/orders.toml",
+        rule("mask", "fields = [{ path = \"$.a\" }]").replace("clean.orders", "claen.orders"),
+    );
+    let done = check(&setup);
+    assert_eq!(done.code, 0);
+    let told = done.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains("rule `orders` publishes to `claen.orders`, which no stream of trackside.toml"), "{told}");
+    assert_eq!(under_carets(&done.stderr), "\"claen.orders\"");
 }
 
 #[test]

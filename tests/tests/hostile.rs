@@ -12,6 +12,9 @@ const NO_SERVER: &str = "nats://127.0.0.1:1";
 const SOURCE: &str =
     "[sources.orders]\nstream = \"ORDERS\"\nfilter-subjects = [\"orders.>\"]\ndurable = \"trackside-orders\"\n";
 
+/// Where the rules publish, declared.
+const STREAMS: &str = "[streams.CLEAN]\nsubjects = [\"clean.>\"]\n";
+
 /// The settings of a hostile plugin: limits that are met soon, and a deadline that a busy machine does not miss.
 fn plugin(name: &str, deadline: &str) -> String {
     format!(
@@ -39,7 +42,7 @@ mod plugins {
 
     /// A configuration in which each of these plugins has a rule for the subject `orders.NAME`.
     fn setup(names: &[&str], with: &str) -> Setup {
-        let (mut config, mut rules) = (SOURCE.to_owned(), String::new());
+        let (mut config, mut rules) = (format!("{SOURCE}{STREAMS}"), String::new());
         for name in names {
             config += &plugin(name, deadline(name));
             rules += &rule(name, &format!("orders.{name}"), &format!("plugin = \"{name}\"\n{with}"));
@@ -238,7 +241,7 @@ mod payloads {
     use Want::{Dead, Out};
 
     fn setup() -> Setup {
-        let mut config = SOURCE.to_owned();
+        let mut config = format!("{SOURCE}{STREAMS}");
         for name in ["mask", "validate", "route"] {
             config += &format!("[plugins.{name}]\ndeadline = \"30s\"\n");
         }

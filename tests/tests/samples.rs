@@ -1,7 +1,8 @@
-//! The example configuration in `config/`, with its samples: what they show, and that they give nothing away.
+//! The example configuration in `config/`, with its samples: what they show, and that they give nothing away. And the
+//! configuration in the README.
 
 use serde_json::Value;
-use trackside_tests::{Finished, Setup, command_with};
+use trackside_tests::{Finished, Setup, command_with, hostile};
 
 const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/samples/orders.jsonl");
 
@@ -84,4 +85,23 @@ fn no_secret_of_the_samples_is_in_anything_that_is_published() {
         }
     }
     assert!(!format!("{}{}", done.stdout, done.stderr).contains("a key of the test"));
+}
+
+#[test]
+fn the_rules_of_the_readme_are_right_and_lead_to_no_warning() {
+    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+    let readme = std::fs::read_to_string(readme).expect("the README");
+    let blocks = || readme.split("```toml\n").skip(1).filter_map(|rest| Some(rest.split_once("```")?.0));
+    let of = |table: &str| blocks().filter(|block| block.starts_with(table)).collect::<Vec<_>>();
+    let (rules, plugins) = (of("[[rule]]"), of("[plugins."));
+    assert_eq!((rules.len(), plugins.len()), (2, 1));
+    let setup = setup();
+    let config = std::fs::read_to_string(setup.path().join("trackside.toml")).expect("the configuration");
+    setup.write("trackside.toml", config + plugins[0]);
+    setup.write("rules/orders.toml", rules.concat());
+    // Any plugin will do that takes whatever settings it is given.
+    setup.write("plugins/vip.wasm", hostile::component("forward"));
+    let done = command_with(&["check", setup.argument()], &[], b"");
+    assert_eq!((done.code, done.stderr.as_str()), (0, ""));
+    assert!(done.stdout.starts_with("ok: 2 sources, 3 rules, "), "{}", done.stdout);
 }

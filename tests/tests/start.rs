@@ -222,6 +222,20 @@ async fn two_instances_share_one_consumer_and_the_end_of_one_loses_and_repeats_n
     assert_eq!(second.drain().await, 0);
 }
 
+#[tokio::test]
+async fn an_ordinary_start_and_stop_logs_no_warning() {
+    let server = server().await;
+    let setup = setup(&server.url(), "[streams.CLEAN]\nsubjects = [\"clean.>\"]\n");
+    let mut trackside = Trackside::start(&setup).await;
+    publish(&server, 0..1).await;
+    server.stored("CLEAN", 1).await;
+    trackside.process().signal("TERM");
+    assert_eq!(trackside.process().ended().await.code(), Some(0), "{}", trackside.log());
+    let log = trackside.log();
+    assert!(log.contains("not ready") && log.contains("drained"), "{log}");
+    assert!(!log.contains("WARN") && !log.contains("ERROR"), "{log}");
+}
+
 mod dev {
     use super::*;
 

@@ -14,6 +14,8 @@ filter-subjects = ["orders.>"]
 durable = "trackside-orders"
 [sources.all]
 subject = ">"
+[streams.CLEAN]
+subjects = ["clean.>"]
 [plugins.validate]
 deadline = "10s"
 [plugins.mask]
@@ -365,6 +367,8 @@ fn wrong_usage_exits_with_2_and_a_failure_with_1() {
         let done = command(arguments, b"");
         assert_eq!((done.code, done.stdout.as_str()), (2, ""), "{arguments:?}: {}", done.stderr);
     }
+    let neither = command(&["try", directory], b"").stderr;
+    assert!(neither.contains("<--subject <SUBJECT>|--jsonl>"), "{neither}");
     for (arguments, why) in [
         (&["try", directory, "--subject", "a", "/no/such/file"] as &[&str], "/no/such/file"),
         (&["try", directory, "--jsonl", "/no/such/file"], "/no/such/file"),

@@ -179,6 +179,25 @@ async fn a_reload_is_refused_while_it_drains_or_stops() {
     assert!(TcpStream::connect(server.address).await.is_err(), "the listener outlived its task");
 }
 
+#[test]
+fn the_document_has_every_path_and_no_other() {
+    let routes = include_str!("routes.rs").lines().filter_map(|line| line.trim().strip_prefix(".route(\""));
+    let mut routes: Vec<String> = routes
+        .map(|route| {
+            let (path, rest) = route.split_once("\", ").expect("a path and what answers it");
+            format!("{} {path}", rest.split_once('(').expect("a method").0.to_uppercase())
+        })
+        .collect();
+    let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/admin.md");
+    let document = std::fs::read_to_string(document).expect("the document");
+    let rows = document.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    let mut rows: Vec<&str> = rows.map(|(request, _)| request).filter(|request| request.contains(" /")).collect();
+    routes.sort();
+    rows.sort_unstable();
+    assert!(!routes.is_empty());
+    assert_eq!(rows, routes);
+}
+
 #[tokio::test]
 async fn what_is_not_there_is_a_problem_in_json() {
     let server = Server::start().await;

@@ -42,12 +42,19 @@ pub struct Cli {
 enum Command {
     /// Routes messages until SIGTERM or SIGINT, then drains.
     Run(Directory),
-    /// The same with no broker at hand: a private nats-server in a temporary store, missing streams made from the
-    /// configuration, and each outcome printed as it happens.
+    /// Runs a configuration with a private nats-server, and prints one JSON line an outcome.
+    ///
+    /// The server has a temporary store, which goes when it goes, and the streams that the configuration needs.
+    /// A payload is shown without the white space between its tokens, which what is published keeps.
     Dev(dev::Arguments),
     /// Says everything that is wrong with a configuration, each with file, line and what to write instead.
+    ///
+    /// The plugins are configured as for a start, so every secret that a rule refers to has to be set.
     Check(Directory),
     /// Runs messages through the real rules and plugins with no NATS at all, and prints one JSON line an outcome.
+    ///
+    /// A payload is shown without the white space between its tokens, which what is published keeps. The plugins are
+    /// configured as for a start, so every secret that a rule refers to has to be set.
     Try(trial::Arguments),
     /// Works with plugin files.
     #[command(subcommand)]

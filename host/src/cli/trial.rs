@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use bytes::Bytes;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -23,13 +23,14 @@ use crate::plan::Plan;
 use super::output;
 
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("input").args(["subject", "jsonl"]).required(true)))]
 pub(super) struct Arguments {
     /// The directory with trackside.toml and rules/.
     #[arg(value_name = "CONFIG_DIR")]
     directory: PathBuf,
 
     /// The message's subject.
-    #[arg(long, required_unless_present = "jsonl", conflicts_with = "jsonl", value_parser = Subject::new)]
+    #[arg(long, value_parser = Subject::new)]
     subject: Option<Subject>,
 
     /// The source that it comes from; without it, every source whose subjects include this one.

@@ -15,6 +15,8 @@ servers = ["nats://127.0.0.1:4222"]
 stream = "ORDERS"
 filter-subjects = ["orders.>"]
 durable = "trackside"
+[streams.CLEAN]
+subjects = ["clean.>"]
 "#;
 const GOOD_RULES: &str = r#"
 [[rule]]

@@ -69,7 +69,7 @@ definitions! {
     CONNECTED = Gauge "trackside_nats_connected",
         "1 while there is a connection to a NATS server, otherwise 0.";
     REVISION = Info "trackside_revision" ["revision"],
-        "The revision of rules and plugins in force.";
+        "The revision in force: a digest of the TOML files, of the plugins and of what they were configured with.";
     ACTIVATED = Gauge "trackside_revision_activated_timestamp" in Seconds,
         "When the revision in force was activated, in seconds since the Unix epoch.";
     RELOADS = Counter "trackside_reloads" ["outcome"],
@@ -99,7 +99,7 @@ definitions! {
     RULE_DROPPED = Counter "trackside_rule_dropped" ["rule"],
         "Messages that a plugin dropped.";
     RULE_DEAD_LETTERED = Counter "trackside_rule_dead_lettered" ["rule", "class"],
-        "Dead letters stored, by what failed.";
+        "Dead letters stored, by what failed: rejected, retry, trap, deadline, limit, route, publish, other.";
     RULE_DIVERTED = Counter "trackside_rule_diverted" ["rule"],
         "Outputs sent to the rule's route for overflow, because the breaker of their own was open.";
     RULE_RETRIED = Counter "trackside_rule_retried" ["rule"],
@@ -111,7 +111,7 @@ definitions! {
     PLUGIN_CALLS = Counter "trackside_plugin_calls" ["plugin"],
         "Calls of the plugin, whatever came of them.";
     PLUGIN_FAULTS = Counter "trackside_plugin_faults" ["plugin", "kind"],
-        "Calls that ended by a fault of the plugin, by the kind of fault.";
+        "Calls that ended by a fault of the plugin: trap, deadline, memory, limit, fatal, instantiate, other.";
     PLUGIN_CALL_SECONDS = Histogram "trackside_plugin_call" ["plugin"] in Seconds,
         "Time of a call of the plugin.";
     PLUGIN_INSTANCES = Counter "trackside_plugin_instances_created" ["plugin"],
@@ -189,7 +189,9 @@ pub fn reference() -> String {
     writeln!(
         text,
         "\nA histogram has the series `_bucket`, `_count` and `_sum`; its buckets end at {}.\n\
-        Series of rules, sources and plugins that the revision in force no longer has are removed.",
+        Series of rules, sources and plugins that the revision in force no longer has are removed.\n\n\
+        The revision covers every byte of `trackside.toml` and `rules/*.toml`, connection settings and comments\n\
+        included. Instances that differ in nothing but the address of their servers have different revisions.",
         bounds.join(", ")
     )
     .expect(INFALLIBLE);

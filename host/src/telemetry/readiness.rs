@@ -73,6 +73,10 @@ impl Readiness {
             change(&mut conditions.0);
             match (before.is_ready(), conditions.is_ready()) {
                 (false, true) => tracing::info!("ready"),
+                // As it was told to: nothing that anybody should look into.
+                (true, false) if conditions.is_draining() => {
+                    tracing::info!(reasons = conditions.reasons().join("; "), "not ready");
+                }
                 (true, false) => tracing::warn!(reasons = conditions.reasons().join("; "), "not ready"),
                 _ => {}
             }

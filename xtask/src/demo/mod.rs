@@ -112,8 +112,9 @@ async fn interrupted() -> Result<()> {
     Ok(())
 }
 
-/// Streams the orders, changes the rule when half have arrived, and returns how long that half took. The last quarter is held back until the change is in force, so that there are orders on both sides of it; the
-/// third quarter flows while it happens.
+/// Streams the orders, changes the rule when half have arrived, and returns how long that half took. The last quarter
+/// is held back until the change is in force, so that there are orders on both sides of it; the third quarter flows
+/// while it happens.
 async fn stream(world: &World, feed: &Feed, watch: &mut Watch, ledger: &mut Ledger) -> Result<Duration> {
     let count = u32::try_from(ledger.expected())?;
     let (go, gone) = tokio::sync::watch::channel(false);

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use super::feed::WINDOW;
-use super::ledger::{Ledger, Sample};
+use super::ledger::{Ledger, Revision, Sample};
 use super::orders::Kind;
 use super::watch::Outcome;
 
@@ -114,16 +114,12 @@ fn excerpt(payload: &[u8]) -> String {
 
 /// Counts by outcome and revision, rate and latency; `half` is how long the first half of the orders took.
 pub(crate) fn print_numbers(ledger: &Ledger, half: Duration) {
-    println!("\nOutcomes");
-    print!("  {:<30}", "by revision");
-    for outcome in Outcome::ALL {
-        print!("{:>14}", outcome.as_str());
-    }
-    println!();
-    for (revision, counts) in ledger.by_revision() {
-        print_row(&format!("{} (review from {:.2})", revision.name, revision.threshold), counts);
-    }
-    print_row("all", &ledger.totals());
+    let of_revision = |(revision, counts): (&Revision, &[u32; 3])| {
+        (format!("{} (review from {:.2})", revision.name, revision.threshold), *counts)
+    };
+    let mut rows: Vec<_> = ledger.by_revision().map(of_revision).collect();
+    rows.push(("all".to_owned(), ledger.totals()));
+    print!("\nOutcomes\n{}", table("by revision", &rows));
 
     // The second half has a pause in it, until the change is in force.
     let rate = grouped(per_second(ledger.distinct() / 2, half));
@@ -135,12 +131,19 @@ pub(crate) fn print_numbers(ledger: &Ledger, half: Duration) {
     );
 }
 
-fn print_row(name: &str, counts: &[u32; 3]) {
-    print!("  {name:<30}");
-    for count in counts {
-        print!("{:>14}", grouped(u64::from(*count)));
+/// Counts by outcome, a line for each row, under the names of the outcomes.
+fn table(title: &str, rows: &[(String, [u32; 3])]) -> String {
+    let widest = rows.iter().map(|(name, _)| name.as_str()).chain([title]).map(|name| name.chars().count()).max();
+    let width = widest.unwrap_or_default();
+    let line = |name: &str, cells: [String; 3]| {
+        let cells: String = cells.iter().map(|cell| format!("{cell:>14}")).collect();
+        format!("  {name:<width$}{cells}\n")
+    };
+    let mut text = line(title, Outcome::ALL.map(|outcome| outcome.as_str().to_owned()));
+    for (name, counts) in rows {
+        text += &line(name, counts.map(|count| grouped(u64::from(count))));
     }
-    println!();
+    text
 }
 
 /// The verdict: what was checked, or what is wrong.
@@ -201,6 +204,16 @@ mod tests {
         assert_eq!(excerpt(b"a\nb\x1b[31m"), "a\\nb\\u{1b}[31m");
         assert_eq!(excerpt("x".repeat(500).as_bytes()).chars().count(), SAMPLE_CHARS + 1);
         assert_eq!(excerpt("Zoë \"q\"".as_bytes()), "Zoë \"q\"");
+    }
+
+    #[test]
+    fn the_columns_of_a_table_line_up_however_long_its_labels_are() {
+        let rows = [("aaaaaaaaaaaa (review from 1000.00)".to_owned(), [1, 20, 1000]), ("all".to_owned(), [0; 3])];
+        let table = table("by revision", &rows);
+        let lines: Vec<&str> = table.lines().collect();
+        assert_eq!(lines.len(), 3);
+        assert!(lines.iter().all(|line| line.chars().count() == lines[0].chars().count()), "{table}");
+        assert!(lines[1].ends_with("             1            20         1,000"), "{table}");
     }
 
     #[test]

@@ -89,10 +89,15 @@ impl World {
 
 /// Asks an admin API for the revision in force.
 pub(crate) async fn revision(admin_url: &str) -> Result<String> {
+    let status = status(admin_url).await?;
+    Ok(status["revision"].as_str().with_context(|| format!("{admin_url} named no revision: {status}"))?.to_owned())
+}
+
+/// All that an admin API tells of the revision in force and of the last load of the configuration.
+pub(crate) async fn status(admin_url: &str) -> Result<Value> {
     let url = format!("{admin_url}/v1/revision");
     let answer = get(&url).await?;
-    let json: Value = serde_json::from_str(&answer).with_context(|| format!("{url} did not answer with JSON"))?;
-    Ok(json["revision"].as_str().with_context(|| format!("{url} named no revision: {answer}"))?.to_owned())
+    serde_json::from_str(&answer).with_context(|| format!("{url} did not answer with JSON"))
 }
 
 /// The body of a URL that answers 200.

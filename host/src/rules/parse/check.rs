@@ -7,7 +7,7 @@ use super::rule::Parsed;
 use crate::message::SubjectPattern;
 use crate::names::{RuleName, SourceName};
 use crate::rules::error::{Location, Problem};
-use crate::rules::model::{Config, FaultAction, Rule, SourceKind};
+use crate::rules::model::{Config, Confirm, FaultAction, Rule, SourceKind};
 use crate::rules::order::OrderBy;
 use crate::rules::table::Problems;
 use crate::rules::template::Template;
@@ -35,17 +35,53 @@ pub(super) fn check(parsed: Vec<Parsed>, config: Option<&ParsedConfig>, problems
     }
     let rules: Vec<Rule> = parsed.into_iter().map(|parsed| parsed.rule).collect();
     check_names(&rules, problems);
+    // What is not there may be what an error took out.
     if !problems.has_errors()
         && let Some(config) = config.and_then(|config| config.config.as_ref())
     {
-        let used: HashSet<&SourceName> = rules.iter().map(|rule| &rule.source).collect();
-        for (name, source) in config.sources.iter().filter(|(name, _)| !used.contains(name)) {
-            let message = format!("no rule takes messages from source `{name}`: all of them will go nowhere");
-            let problem = Problem::warning(message).at(source.location.clone());
-            problems.push(problem.help("add a rule for it, or take the source out"));
-        }
+        check_sources(&rules, config, problems);
+        check_stored(&rules, config, problems);
     }
     rules
+}
+
+/// Sources whose messages no rule takes.
+fn check_sources(rules: &[Rule], config: &Config, problems: &Problems) {
+    let used: HashSet<&SourceName> = rules.iter().map(|rule| &rule.source).collect();
+    for (name, source) in config.sources.iter().filter(|(name, _)| !used.contains(name)) {
+        let message = format!("no rule takes messages from source `{name}`: all of them will go nowhere");
+        let problem = Problem::warning(message).at(source.location.clone());
+        problems.push(problem.help("add a rule for it, or take the source out"));
+    }
+}
+
+/// Routes that lead messages out of a stream to where none is known to store them. It may be a slip of the pen: such an
+/// output is published, its message acknowledged, and nothing left of either.
+fn check_stored(rules: &[Rule], config: &Config, problems: &Problems) {
+    // What a source reads is stored too, even if its stream is not described.
+    let read = config.sources.values().filter_map(|source| match &source.kind {
+        SourceKind::JetStream { filter_subjects, .. } => Some(filter_subjects),
+        SourceKind::Core { .. } => None,
+    });
+    let stored: Vec<&SubjectPattern> =
+        config.streams.values().map(|stream| &stream.subjects).chain(read).flatten().collect();
+    let kept = |rule: &Rule| {
+        let source = config.sources.get(&rule.source);
+        source.is_some_and(|source| matches!(source.kind, SourceKind::JetStream { .. }))
+    };
+    for rule in rules.iter().filter(|rule| kept(rule)) {
+        let open = rule.routes.iter().filter(|(_, route)| route.confirm == Confirm::Auto);
+        for (name, route) in open.filter(|(_, route)| !stored.iter().any(|pattern| route.subject.may_match(pattern))) {
+            let message = format!(
+                "route `{name}` of rule `{}` publishes to `{}`, which no stream of trackside.toml stores: what is \
+                 published there and read by nobody is gone",
+                rule.name, route.subject
+            );
+            let help = "declare its stream in [streams.NAME], or write `confirm = \"stream\"` if a stream that is not \
+                        declared here stores it, or `confirm = \"flush\"` if nobody has to keep it";
+            problems.push(Problem::warning(message).at(route.location.clone()).help(help));
+        }
+    }
 }
 
 /// `skip` without a stage that may be skipped, and the other way round.

@@ -92,7 +92,7 @@ pub(in crate::rules) static SOURCE: Section = Section {
     title: "[sources.NAME]",
     meaning: "Where messages come from: a JetStream stream, read by a durable pull consumer, if it has `stream`; a \
               core NATS subscription if it has `subject`. Core NATS delivers at most once. The name `sidecar` is \
-              reserved.",
+              reserved for a later source.",
     keys: &[
         key("stream", Text, Said("none"), "The stream to read. Either this or `subject`."),
         key("subject", Text, Said("none"), "The subject to subscribe to, wildcards allowed. Either this or `stream`."),
@@ -394,7 +394,8 @@ pub(in crate::rules) static ROUTE: Section = Section {
             OneOf(&["auto", "stream", "flush"]),
             Value("\"auto\""),
             "How an output counts as safe. `stream`: by the acknowledgement of the stream that stores it. `flush`: by \
-             the server having read it. `auto`: by the stream's acknowledgement where a stream takes the subject.",
+             the server having read it. `auto`: by the stream's acknowledgement where a stream takes the subject, and \
+             as `flush` where none does.",
         ),
     ],
 };

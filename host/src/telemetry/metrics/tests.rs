@@ -69,6 +69,18 @@ fn parse(text: &str) -> (Declared, BTreeMap<String, String>) {
 }
 
 #[test]
+fn the_help_names_every_value_of_a_label_that_has_few() {
+    for (name, values) in [
+        ("trackside_rule_dead_lettered", crate::telemetry::DEAD_LETTER_CLASSES),
+        ("trackside_plugin_faults", crate::telemetry::FAULT_KINDS),
+    ] {
+        let definition = DEFINITIONS.iter().find(|definition| definition.name == name).expect("it is in the table");
+        let listed = definition.help.rsplit_once(": ").expect("a list").1.trim_end_matches('.');
+        assert_eq!(listed.split(", ").collect::<Vec<_>>(), values);
+    }
+}
+
+#[test]
 fn what_is_served_is_what_the_table_says() {
     let text = full().encode();
     assert!(text.ends_with("# EOF\n"));
