@@ -1,5 +1,6 @@
 //! The composition root: build, run, drain.
 
+mod letters;
 mod offline;
 mod reload;
 mod serve;
@@ -8,6 +9,7 @@ mod streams;
 
 use std::fmt;
 
+pub use letters::{configured, reach};
 pub use offline::Offline;
 pub use serve::{RunOptions, run};
 

@@ -18,9 +18,9 @@
 //!
 //! # The modules, in the order in which data meets them
 //!
-//! [`cli`] and [`app`] put everything together; [`message`], [`names`] and [`telemetry`] are leaves; [`rules`],
-//! [`plugins`], [`plan`] and [`control`] make revisions; [`backbone`] and [`pipeline`] move messages; [`admin`] is
-//! the edge for people and their tools.
+//! [`cli`] and [`app`] put everything together; [`message`], [`names`], [`telemetry`] and [`times`] are leaves; [`rules`],
+//! [`plugins`], [`plan`] and [`control`] make revisions; [`backbone`] and [`pipeline`] move messages, [`sealing`] hides
+//! what the dead ones hold and [`letters`] takes them up again; [`admin`] is the edge for people and their tools.
 
 pub mod cli;
 
@@ -29,13 +29,16 @@ pub mod app;
 pub mod message;
 pub mod names;
 pub mod telemetry;
+pub mod times;
 
 pub mod control;
 pub mod plan;
 pub mod plugins;
 pub mod rules;
+pub mod sealing;
 
 pub mod backbone;
+pub mod letters;
 pub mod pipeline;
 
 pub mod admin;

@@ -1,7 +1,6 @@
 //! What each path answers.
 
-use std::num::NonZeroU8;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
@@ -12,14 +11,12 @@ use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use time::OffsetDateTime;
-use time::format_description::well_known::Iso8601;
-use time::format_description::well_known::iso8601::{Config, EncodedConfig, TimePrecision};
 use tokio::time::timeout;
 
 use crate::control::{Outcome, ReloadRecord, Stopping, Trigger};
 use crate::names::Revision;
 use crate::telemetry::OPEN_METRICS;
+use crate::times::rfc3339;
 
 use super::Admin;
 use super::guard::{Reach, guard};
@@ -169,31 +166,5 @@ impl From<ReloadRecord> for ReloadBody {
             errors: record.errors,
             warnings: record.warnings,
         }
-    }
-}
-
-/// What RFC 3339 takes of ISO 8601, with three digits of a second, so that times line up and sort as text.
-const MILLISECONDS: EncodedConfig =
-    Config::DEFAULT.set_time_precision(TimePrecision::Second { decimal_digits: NonZeroU8::new(3) }).encode();
-
-/// A time in UTC by RFC 3339, in milliseconds.
-fn rfc3339(at: SystemTime) -> String {
-    let at = OffsetDateTime::from(at);
-    at.format(&Iso8601::<MILLISECONDS>).expect("a clock of this machine has a year of four digits")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_rfc_3339_in_utc_with_milliseconds() {
-        let at = SystemTime::UNIX_EPOCH + Duration::new(1_795_341_600, 7_654_321);
-        assert_eq!(rfc3339(at), "2026-11-22T10:00:00.007Z");
-        let padded = SystemTime::UNIX_EPOCH + Duration::new(1_795_341_624, 780_000_000);
-        assert_eq!(rfc3339(padded), "2026-11-22T10:00:24.780Z");
-        let nearly = SystemTime::UNIX_EPOCH + Duration::new(59, 999_999_999);
-        assert_eq!(rfc3339(nearly), "1970-01-01T00:00:59.999Z");
-        assert_eq!(rfc3339(SystemTime::UNIX_EPOCH), "1970-01-01T00:00:00.000Z");
     }
 }

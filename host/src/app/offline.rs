@@ -14,6 +14,7 @@ use super::Failure;
 /// A configuration that was loaded and compiled.
 #[derive(Debug)]
 pub struct Offline {
+    rules: Rules,
     engine: Engine,
     plan: Arc<Plan>,
     warnings: Vec<Problem>,
@@ -29,7 +30,13 @@ impl Offline {
         let engine = engine(&rules)?;
         let mut compiler = Compiler::new(engine.clone(), Metrics::new(BUILD));
         let plan = compiler.compile(&rules).map_err(|report| shown(report, warnings.clone()))?;
-        Ok(Self { engine, plan, warnings })
+        Ok(Self { rules, engine, plan, warnings })
+    }
+
+    /// What the configuration says.
+    #[must_use]
+    pub fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     /// The plan.

@@ -1,13 +1,19 @@
-//! What every load of the configuration does: gather, parse, refuse what needs a restart, compile.
+//! What every load of the configuration does: gather, parse, refuse what needs a restart, compile, and see to it that
+//! new dead letters have a stream.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use crate::backbone::{Connection, RequiredStream};
 use crate::control::{Compiled, Rejection};
+use crate::message::SubjectPattern;
 use crate::plan::{Compiler, Plan};
 use crate::plugins::Engine;
-use crate::rules::{self, Config, Problem, Report, Rules};
+use crate::rules::{self, Config, Problem, Report, Rules, SecretRef};
 use crate::telemetry::{InUse, Metrics};
+
+use super::streams::{letter_subjects, required_streams};
 
 /// Loads the configuration; cheap to clone.
 #[derive(Debug, Clone)]
@@ -21,6 +27,18 @@ struct State {
     metrics: Metrics,
     /// Locked while it compiles; loads come one at a time anyway.
     compiler: Mutex<Compiler>,
+    /// What the newest load asks of the streams.
+    wanted: Mutex<Wanted>,
+    /// The servers, once they are reached, and whether to make every stream that is missing.
+    servers: OnceLock<(Connection, bool)>,
+}
+
+/// What a configuration asks of the streams.
+#[derive(Debug, Default)]
+struct Wanted {
+    streams: Vec<RequiredStream>,
+    /// The subjects of dead letters; those of a load that was accepted have their streams.
+    letters: BTreeSet<SubjectPattern>,
 }
 
 impl Loader {
@@ -30,10 +48,19 @@ impl Loader {
             config: config.clone(),
             metrics: metrics.clone(),
             compiler: Mutex::new(Compiler::new(engine.clone(), metrics.clone())),
+            wanted: Mutex::default(),
+            servers: OnceLock::new(),
         }))
     }
 
-    /// Loads everything anew.
+    /// Tells it that the servers are reached. Loads from now on look after the streams of new dead letters themselves;
+    /// what the newest load before asks of the streams is returned, to be looked after by the caller.
+    pub(super) fn connected(&self, connection: Connection, make_streams: bool) -> Vec<RequiredStream> {
+        self.0.servers.get_or_init(|| (connection, make_streams));
+        self.0.wanted.lock().unwrap_or_else(PoisonError::into_inner).streams.clone()
+    }
+
+    /// Loads everything anew. Blocks, and may ask the servers.
     ///
     /// # Errors
     /// Everything that is wrong.
@@ -47,6 +74,8 @@ impl Loader {
         }
         let mut compiler = self.0.compiler.lock().unwrap_or_else(PoisonError::into_inner);
         let plan = compiler.compile(&rules).map_err(|report| rejection(&report, files.clone()))?;
+        // Last, since it may make streams: nothing else can refuse this load any more.
+        self.place_letters(&rules).map_err(|problem| rejection(&Report(vec![problem]), files.clone()))?;
         Ok(Compiled {
             revision: plan.revision.clone(),
             rules: plan.rules.len(),
@@ -64,6 +93,27 @@ impl Loader {
             sources: plan.sources.keys().cloned().collect(),
             plugins: plan.plugins.iter().map(|(name, _)| name.clone()).collect(),
         });
+    }
+
+    /// Sees to it that dead letters of new subjects have a stream. Those of the load before have theirs, so that a
+    /// change of anything else can be taken over while no server can be reached.
+    fn place_letters(&self, rules: &Rules) -> Result<(), Problem> {
+        let new = Wanted { streams: required_streams(rules), letters: letter_subjects(rules) };
+        let mut wanted = self.0.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((connection, make_streams)) = self.0.servers.get() {
+            let fresh: Vec<_> = new.letters.difference(&wanted.letters).collect();
+            let takes_fresh = |stream: &&RequiredStream| fresh.iter().any(|pattern| stream.takes(pattern));
+            let streams: Vec<_> = new.streams.iter().filter(takes_fresh).cloned().collect();
+            if !streams.is_empty() {
+                let ensured = connection.ensure_streams(&streams, *make_streams);
+                tokio::runtime::Handle::current().block_on(ensured).map_err(|error| {
+                    let message = format!("new dead letters have no place, and nothing of this change is taken over: {error}");
+                    Problem::error(message).help("make the stream, or let trackside make it: `dead-letter = { subject = \"…\", stream = \"…\" }`")
+                })?;
+            }
+        }
+        *wanted = new;
+        Ok(())
     }
 
     /// What has changed and cannot change in a running process.
@@ -91,7 +141,13 @@ impl Loader {
 /// Files that secrets are read from.
 fn references(rules: &Rules) -> Vec<PathBuf> {
     let stages = rules.rules.iter().flat_map(|rule| &rule.stages);
-    stages.flat_map(|stage| rules::secret_files(&stage.with, &rules.directory)).collect()
+    let stages = stages.flat_map(|stage| rules::secret_files(&stage.with, &rules.directory));
+    let letters = rules.rules.iter().filter_map(|rule| rule.on_failure.dead_letter.as_ref()?.encrypt.as_ref());
+    let letters = letters.filter_map(|key| match key {
+        SecretRef::File(path) => Some(rules.directory.join(path)),
+        SecretRef::Env(_) | SecretRef::Plain(_) => None,
+    });
+    stages.chain(letters).collect()
 }
 
 fn rejection(report: &Report, watch: Vec<PathBuf>) -> Rejection {

@@ -21,7 +21,6 @@ use super::Failure;
 use super::offline::{BUILD, engine, load};
 use super::reload::Loader;
 use super::sources::{self, Feed, Sources};
-use super::streams::required_streams;
 
 /// How `dev` differs from `run`.
 #[derive(Debug, Default)]
@@ -83,14 +82,14 @@ impl Host {
             readiness.set(Condition::Source(name.clone()), Err("not open yet".to_owned()));
         }
         let mut background = JoinSet::new();
-        let (control, live) = control(&directory, &as_written, &engine, &metrics, &mut background).await?;
+        let (control, live, loader) = control(&directory, &as_written, &engine, &metrics, &mut background).await?;
         readiness.set(Condition::Revision, Ok(()));
         serve_admin(&rules.config, &control, &metrics, &readiness, &mut background).await?;
 
         let connection =
             backbone::connect(&rules.config.nats, &directory).await.map_err(|error| Failure::new(error.to_string()))?;
         follow_connection(&connection, &metrics, &readiness, &mut background);
-        let required = required_streams(&rules);
+        let required = loader.connected(connection.clone(), options.make_streams);
         let ensured = connection.ensure_streams(&required, options.make_streams).await;
         ensured.map_err(|error| Failure::new(error.to_string()))?;
         let opened = sources::open(&connection, &rules.config).await?;
@@ -152,7 +151,7 @@ async fn control(
     engine: &Engine,
     metrics: &Metrics,
     background: &mut JoinSet<()>,
-) -> Result<(Control, Live), Failure> {
+) -> Result<(Control, Live, Loader), Failure> {
     let file_watch = if config.runtime.watch { Some(FileWatch::begin(directory.to_owned()).await) } else { None };
     let loader = Loader::new(directory, config, engine, metrics);
     let active: Arc<OnceLock<Live>> = Arc::default();
@@ -163,7 +162,11 @@ async fn control(
             loader.activated(&plan);
         }
     };
-    let (mut controller, control) = Controller::new(move || loader.load(), activate, metrics.clone());
+    let load = {
+        let loader = loader.clone();
+        move || loader.load()
+    };
+    let (mut controller, control) = Controller::new(load, activate, metrics.clone());
     controller.start().await.map_err(Failure::new)?;
     let live = active.get().cloned().ok_or_else(|| Failure::new("no revision was activated"))?;
     let hangups = follow_hangups(control.clone())
@@ -173,7 +176,7 @@ async fn control(
         background.spawn(file_watch.run(control.clone()));
     }
     background.spawn(controller.run(std::future::pending()));
-    Ok((control, live))
+    Ok((control, live, loader))
 }
 
 async fn serve_admin(

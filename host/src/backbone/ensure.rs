@@ -1,5 +1,6 @@
-//! The streams that a configuration needs: checked by `run`, made by `dev`.
+//! The streams that a configuration needs: checked by `run`, which makes those it is told to; made by `dev`.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use async_nats::jetstream::ErrorCode;
@@ -18,6 +19,8 @@ pub struct RequiredStream {
     pub subjects: Vec<SubjectPattern>,
     /// What has to be so.
     pub need: Need,
+    /// Whether it is made if it does not exist, also by who does not make all of them.
+    pub make: bool,
     /// What needs it, for the error, such as `source "orders"`.
     pub why: String,
 }
@@ -62,6 +65,14 @@ pub enum EnsureError {
         /// What happened.
         error: JetStreamError,
     },
+}
+
+impl RequiredStream {
+    /// Whether it has to take every subject of this pattern.
+    #[must_use]
+    pub fn takes(&self, pattern: &SubjectPattern) -> bool {
+        self.subjects.iter().any(|subjects| subjects.covers(pattern))
+    }
 }
 
 struct Listing<'a>(&'a [MissingStream]);
@@ -121,11 +132,18 @@ pub(super) async fn ensure(wire: &Wire, required: &[RequiredStream], create: boo
     let mut missing = Vec::new();
     for stream in required {
         let failed = |error| EnsureError::JetStream { stream: stream.name.clone(), why: stream.why.clone(), error };
-        if stream.need == Need::TakenByAny && taken_by_any(wire, &stream.subjects).await.map_err(failed)? {
-            continue;
+        let mut stream = Cow::Borrowed(stream);
+        if stream.need == Need::TakenByAny {
+            let untaken = untaken(wire, &stream.subjects).await.map_err(failed)?;
+            if untaken.is_empty() {
+                continue;
+            }
+            // The server refuses a stream that takes what another one takes already.
+            stream.to_mut().subjects = untaken;
         }
+        let stream = &*stream;
         match find(wire, &stream.name).await.map_err(failed)? {
-            None if create => make(wire, stream).await.map_err(failed)?,
+            None if create || stream.make => make(wire, stream).await.map_err(failed)?,
             None => missing.push(MissingStream {
                 name: stream.name.clone(),
                 why: stream.why.clone(),
@@ -139,21 +157,27 @@ pub(super) async fn ensure(wire: &Wire, required: &[RequiredStream], create: boo
     if missing.is_empty() { Ok(()) } else { Err(EnsureError::Missing(missing)) }
 }
 
-/// Whether each of the subjects is taken by one stream or another.
-async fn taken_by_any(wire: &Wire, subjects: &[SubjectPattern]) -> Result<bool, JetStreamError> {
+/// The names of the streams that take some subject of this pattern.
+pub(super) async fn streams_of(wire: &Wire, pattern: &SubjectPattern) -> Result<Vec<String>, JetStreamError> {
+    let wanted = serde_json::json!({ "subject": pattern.as_str() });
+    let found: Names = wire.api("STREAM.NAMES".to_owned(), &wanted).await?;
+    Ok(found.streams.unwrap_or_default())
+}
+
+/// Those of the subjects that no stream takes as a whole.
+async fn untaken(wire: &Wire, subjects: &[SubjectPattern]) -> Result<Vec<SubjectPattern>, JetStreamError> {
+    let mut untaken = Vec::new();
     for subject in subjects {
-        let wanted = serde_json::json!({ "subject": subject.as_str() });
-        let found: Names = wire.api("STREAM.NAMES".to_owned(), &wanted).await?;
         let mut taken = false;
-        for name in found.streams.unwrap_or_default() {
+        for name in streams_of(wire, subject).await? {
             let has = find(wire, &name).await?.map(|found| found.config.subjects).unwrap_or_default();
             taken |= has.iter().any(|have| covers(have, subject.as_str()));
         }
         if !taken {
-            return Ok(false);
+            untaken.push(subject.clone());
         }
     }
-    Ok(true)
+    Ok(untaken)
 }
 
 /// What a stream that exists does not take, with the command that keeps what it takes already.

@@ -1,6 +1,7 @@
 //! The command line: argv in, exit code out. 0 is success, 1 a failure, 2 wrong usage.
 
 mod check;
+mod dead;
 mod dev;
 mod inspect;
 mod output;
@@ -56,6 +57,9 @@ enum Command {
     /// A payload is shown without the white space between its tokens, which what is published keeps. The plugins are
     /// configured as for a start, so every secret that a rule refers to has to be set.
     Try(trial::Arguments),
+    /// Works with dead letters: what the rules could not deliver.
+    #[command(subcommand)]
+    Dead(dead::Command),
     /// Works with plugin files.
     #[command(subcommand)]
     Plugin(PluginCommand),
@@ -99,6 +103,7 @@ pub fn main() -> ExitCode {
         Command::Dev(arguments) => dev::dev(&arguments),
         Command::Check(arguments) => check::check(&arguments.directory),
         Command::Try(arguments) => trial::trial(&arguments),
+        Command::Dead(command) => dead::dead(&command),
         Command::Plugin(PluginCommand::Inspect { file }) => inspect::inspect(&file),
     };
     match done {

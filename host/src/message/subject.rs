@@ -84,6 +84,12 @@ impl SubjectPattern {
         Ok(Self(Arc::from(text)))
     }
 
+    /// The pattern of every subject.
+    #[must_use]
+    pub fn everything() -> Self {
+        Self(Arc::from(">"))
+    }
+
     /// The pattern as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -5,27 +5,71 @@ use std::time::SystemTime;
 use bytes::Bytes;
 
 use crate::backbone::Outgoing;
-use crate::message::{Headers, Message, Origin, Subject, is_reserved};
+use crate::message::{Header, Headers, Message, Origin, Subject, is_reserved};
 use crate::names::SourceName;
 use crate::plan::{Plan, RulePlan};
 use crate::rules::{Confirm, Template};
+use crate::sealing;
+use crate::times::{rfc3339, rfc3339_ms};
 
 use super::outcome::Failure;
-
-/// Prefix under which a dead letter keeps those of the original's headers that have a meaning to the server.
-const KEPT_PREFIX: &str = "Trackside-Dead-Header-";
 
 /// The last token of a dead letter's subject if its template cannot be filled in.
 const UNROUTED: &str = "unrouted";
 
-/// How often a message was tried before it was given up, and when.
-#[derive(Debug, Clone, Copy)]
+/// The names of a dead letter's headers, for who writes them and who reads them. All stay readable in a letter that is
+/// encrypted.
+pub mod header {
+    /// Prefix under which a letter keeps those of the original's headers that have a meaning to the server.
+    pub const KEPT_PREFIX: &str = "Trackside-Dead-Header-";
+    /// The rule that gave the message up.
+    pub const RULE: &str = "Trackside-Rule";
+    /// The revision that the rule was of.
+    pub const REVISION: &str = "Trackside-Revision";
+    /// The origin's id, of which the ids of outputs and letters are made.
+    pub const ID: &str = "Trackside-Dead-Id";
+    /// The message's own time.
+    pub const TIME: &str = "Trackside-Dead-Time";
+    /// The source by its name in the configuration.
+    pub const SOURCE: &str = "Trackside-Dead-Source";
+    /// The stream of the original; only of a JetStream source, as the next one.
+    pub const STREAM: &str = "Trackside-Dead-Stream";
+    /// The original's sequence in that stream.
+    pub const SEQUENCE: &str = "Trackside-Dead-Sequence";
+    /// The original's subject.
+    pub const SUBJECT: &str = "Trackside-Dead-Subject";
+    /// The plugin whose stage failed, if one did; the next one then is there too.
+    pub const STAGE: &str = "Trackside-Dead-Stage";
+    /// `sha256:` and the digest of the plugin's component.
+    pub const PLUGIN_DIGEST: &str = "Trackside-Dead-Plugin-Digest";
+    /// What kind of failure it is; see [`FailureClass`](super::super::FailureClass).
+    pub const CLASS: &str = "Trackside-Dead-Class";
+    /// Why, in a sentence that shows nothing of the payload.
+    pub const REASON: &str = "Trackside-Dead-Reason";
+    /// How often the message was tried.
+    pub const TRIES: &str = "Trackside-Dead-Tries";
+    /// When it was tried first.
+    pub const FIRST_TIME: &str = "Trackside-Dead-First-Time";
+    /// When it was tried last.
+    pub const LAST_TIME: &str = "Trackside-Dead-Last-Time";
+    /// How original headers and payload are encrypted, if they are; the next one then is there too.
+    pub const ENCRYPTED: &str = "Trackside-Dead-Encrypted";
+    /// The id of the key they are encrypted with.
+    pub const KEY: &str = "Trackside-Dead-Key";
+    /// How long the payload was that made the letter too large, and is not in it.
+    pub const PAYLOAD_OMITTED: &str = "Trackside-Dead-Payload-Omitted";
+    /// On what a replay made: the sequence of the letter that was replayed.
+    pub const REPLAYED: &str = "Trackside-Replayed";
+}
+
+/// How often a message was tried, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tries {
-    /// How often.
+    /// How often, this time included.
     pub count: u32,
-    /// When for the first time.
+    /// The first time.
     pub first: SystemTime,
-    /// When for the last time.
+    /// The last time.
     pub last: SystemTime,
 }
 
@@ -46,11 +90,26 @@ pub fn dead_letter(
 ) -> Option<Outgoing> {
     let template = &rule.on_failure.dead_letter.as_ref()?.subject;
     let subject = template.render(message, &plan.json).unwrap_or_else(|_| unrouted(template));
+    let mut facts = Headers::default();
+    facts.push(header::RULE, rule.name.as_str());
+    facts.push(header::REVISION, plan.revision.as_str());
+    facts.push(header::SOURCE, source.as_str());
+    about_message(&mut facts, message, origin);
+    about_failure(&mut facts, failure, tries);
+    let (headers, payload) = match &rule.dead_letter_key {
+        None => (kept(&message.headers).chain(facts.iter().cloned()).collect(), message.payload.clone()),
+        Some(key) => {
+            facts.push(header::ENCRYPTED, sealing::ALGORITHM);
+            facts.push(header::KEY, key.id());
+            let sealed = key.seal(&facts, &message.headers, &message.payload);
+            (facts, sealed)
+        }
+    };
     Some(Outgoing {
         subject,
         reply: None,
-        headers: headers(plan, rule, source, message, origin, failure, tries),
-        payload: message.payload.clone(),
+        headers,
+        payload,
         // A letter nobody stores is lost: without a stream the message stays unacknowledged instead.
         confirm: Confirm::Stream,
         message_id: format!("{}:{}:dead", origin.id, rule.name),
@@ -60,9 +119,13 @@ pub fn dead_letter(
 /// The same letter without its payload, for when it is too large with what was added to it: where the original is
 /// can be read from the headers.
 #[must_use]
-pub(super) fn without_payload(mut letter: Outgoing) -> Outgoing {
-    letter.headers.push("Trackside-Dead-Payload-Omitted", format!("{} bytes", letter.payload.len()));
-    letter.payload = Bytes::new();
+pub(crate) fn without_payload(mut letter: Outgoing) -> Outgoing {
+    let (rest, bytes) = match letter.headers.get(header::ENCRYPTED) {
+        Some(_) => sealing::without_payload(&letter.payload),
+        None => (Bytes::new(), letter.payload.len()),
+    };
+    letter.headers.push(header::PAYLOAD_OMITTED, format!("{bytes} bytes"));
+    letter.payload = rest;
     letter
 }
 
@@ -73,39 +136,34 @@ fn unrouted(template: &Template) -> Subject {
     Subject::new(&tokens.join(".")).expect("templates begin with a literal token, and their tokens are valid")
 }
 
-fn headers(
-    plan: &Plan,
-    rule: &RulePlan,
-    source: &SourceName,
-    message: &Message,
-    origin: &Origin,
-    failure: &Failure,
-    tries: &Tries,
-) -> Headers {
-    let mut headers = Headers::default();
-    for header in &message.headers {
-        if is_reserved(&header.name) {
-            headers.push(format!("{KEPT_PREFIX}{}", header.name), header.value.as_str());
-        } else {
-            headers.push(header.name.clone(), header.value.as_str());
-        }
-    }
-    headers.push("Trackside-Rule", rule.name.as_str());
-    headers.push("Trackside-Revision", plan.revision.as_str());
-    headers.push("Trackside-Dead-Source", source.as_str());
+/// The original's headers, those with a meaning to the server under names that have none.
+fn kept(headers: &Headers) -> impl Iterator<Item = Header> {
+    headers.iter().map(|header| match is_reserved(&header.name) {
+        true => Header { name: format!("{}{}", header::KEPT_PREFIX, header.name).into(), value: header.value.clone() },
+        false => header.clone(),
+    })
+}
+
+fn about_message(facts: &mut Headers, message: &Message, origin: &Origin) {
+    facts.push(header::ID, &*origin.id);
+    facts.push(header::TIME, rfc3339_ms(origin.timestamp_ms));
     if let Some((stream, sequence)) = origin.stream_position() {
-        headers.push("Trackside-Dead-Stream", stream);
-        headers.push("Trackside-Dead-Sequence", sequence);
+        facts.push(header::STREAM, stream);
+        facts.push(header::SEQUENCE, sequence);
     }
-    headers.push("Trackside-Dead-Subject", message.subject.as_str());
+    facts.push(header::SUBJECT, message.subject.as_str());
+}
+
+fn about_failure(facts: &mut Headers, failure: &Failure, tries: &Tries) {
     if let Some((plugin, digest)) = &failure.plugin {
-        headers.push("Trackside-Dead-Stage", plugin.as_str());
-        headers.push("Trackside-Dead-Plugin-Digest", format!("sha256:{}", hex::encode(digest)));
+        facts.push(header::STAGE, plugin.as_str());
+        facts.push(header::PLUGIN_DIGEST, format!("sha256:{}", hex::encode(digest)));
     }
-    headers.push("Trackside-Dead-Class", failure.class.as_str());
-    headers.push("Trackside-Dead-Reason", one_line(&failure.reason));
-    headers.push("Trackside-Dead-Tries", tries.count.to_string());
-    headers
+    facts.push(header::CLASS, failure.class.as_str());
+    facts.push(header::REASON, one_line(&failure.reason));
+    facts.push(header::TRIES, tries.count.to_string());
+    facts.push(header::FIRST_TIME, rfc3339(tries.first));
+    facts.push(header::LAST_TIME, rfc3339(tries.last));
 }
 
 /// A reason as a header can carry it.

@@ -14,13 +14,15 @@ mod schedule;
 mod settle;
 mod stages;
 
-pub use dead::{Tries, dead_letter};
+pub(crate) use dead::without_payload;
+pub use dead::{Tries, dead_letter, header};
 pub use emit::{Emitted, Routed, outgoing};
 pub use flight::InFlight;
 pub use intake::{Intake, Place, Window};
 pub use job::{Acked, Job, Task};
 pub use lane::{Lanes, LanesSettings};
 pub use observe::{Observation, Observer, observations};
+pub(crate) use observe::{headers_json, raw_json};
 pub use outcome::{Dropped, Failure, FailureClass, Outcome, Output, StageTrace};
 pub use schedule::Scheduler;
 pub use stages::{MAX_PARTS, Runner};

@@ -191,7 +191,7 @@ fn of_rule(
 }
 
 /// JSON without the white space between tokens, so that it fits a line; every token keeps its spelling.
-fn raw_json(payload: &[u8]) -> Option<Box<RawValue>> {
+pub(crate) fn raw_json(payload: &[u8]) -> Option<Box<RawValue>> {
     trackside_json::validate(payload, &trackside_json::Limits::default()).ok()?;
     let mut compact = String::with_capacity(payload.len());
     let (mut in_string, mut escaped) = (false, false);
@@ -210,7 +210,7 @@ fn raw_json(payload: &[u8]) -> Option<Box<RawValue>> {
 }
 
 /// Headers as an object: a text where a name is there once, a list where it repeats.
-fn headers_json(headers: &Headers) -> Value {
+pub(crate) fn headers_json(headers: &Headers) -> Value {
     let mut object: Map<String, Value> = Map::new();
     for header in headers {
         match object.get_mut(header.name.as_ref()) {

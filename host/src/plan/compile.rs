@@ -14,8 +14,10 @@ use crate::plugins::{ConfiguredStage, Engine, Plugin, PluginSource};
 use crate::rules::{
     Location, PluginSettings, Problem, Report, Rule, Rules, Secret, SecretRef, SourceKind, Stage, resolve_secrets,
 };
+use crate::sealing::LetterKey;
 use crate::telemetry::{Metrics, Throttle};
 
+use super::keys::letter_keys;
 use super::standard::standard_plugin;
 use super::standing::Standing;
 use super::{Plan, RoutePlan, RulePlan, SourcePlan, StagePlan, SubjectIndex};
@@ -70,10 +72,11 @@ impl Compiler {
         let mut problems = Vec::new();
         let plugins = self.load(rules, &mut problems);
         let stages = self.configure(rules, &plugins, &mut problems);
+        let keys = letter_keys(rules, &mut problems);
         if !problems.is_empty() {
             return Err(Report::sorted(problems));
         }
-        let plan = Arc::new(self.assemble(rules, &plugins, &stages));
+        let plan = Arc::new(self.assemble(rules, &plugins, &stages, &keys));
         self.plugins = plugins.into_iter().collect();
         self.stages = stages.known;
         Ok(plan)
@@ -211,9 +214,15 @@ impl Compiler {
         }
     }
 
-    fn assemble(&mut self, rules: &Rules, plugins: &BTreeMap<PluginName, Arc<Plugin>>, stages: &Stages) -> Plan {
+    fn assemble(
+        &mut self,
+        rules: &Rules,
+        plugins: &BTreeMap<PluginName, Arc<Plugin>>,
+        stages: &Stages,
+        letter_keys: &[Option<Arc<LetterKey>>],
+    ) -> Plan {
         let mut plans = Vec::with_capacity(rules.rules.len());
-        for (rule, keys) in rules.rules.iter().zip(&stages.of_rules) {
+        for ((rule, keys), letter_key) in rules.rules.iter().zip(&stages.of_rules).zip(letter_keys) {
             let standing = &mut self.standing;
             let stages = rule.stages.iter().zip(keys).map(|(stage, key)| StagePlan {
                 plugin: stage.plugin.clone(),
@@ -248,13 +257,14 @@ impl Compiler {
                     .as_ref()
                     .and_then(|name| rule.routes.keys().position(|route| route == name)),
                 on_failure: rule.on_failure.clone(),
+                dead_letter_key: letter_key.clone(),
                 metrics: self.metrics.rule(&rule.name),
                 throttle: Throttle::default(),
             });
         }
         let plugins: Vec<_> = plugins.iter().map(|(name, plugin)| (name.clone(), *plugin.digest())).collect();
         Plan {
-            revision: revision(rules, &plugins, stages),
+            revision: revision(rules, &plugins, stages, letter_keys),
             sources: self.sources(rules, &plans),
             rules: plans,
             plugins,
@@ -299,7 +309,12 @@ struct Stages {
 
 /// The digest of everything that decides what becomes of a message, secrets included: a changed key is another
 /// revision.
-fn revision(rules: &Rules, plugins: &[(PluginName, [u8; 32])], stages: &Stages) -> Revision {
+fn revision(
+    rules: &Rules,
+    plugins: &[(PluginName, [u8; 32])],
+    stages: &Stages,
+    letter_keys: &[Option<Arc<LetterKey>>],
+) -> Revision {
     let mut hasher = Sha256::new();
     hasher.update(rules.digest);
     for (name, digest) in plugins {
@@ -308,6 +323,9 @@ fn revision(rules: &Rules, plugins: &[(PluginName, [u8; 32])], stages: &Stages) 
     }
     for key in stages.of_rules.iter().flatten() {
         hasher.update(stages.known[key].stage.digest());
+    }
+    for key in letter_keys.iter().flatten() {
+        hasher.update(key.digest());
     }
     Revision::from_digest(&hasher.finalize().into())
 }

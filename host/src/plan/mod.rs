@@ -4,6 +4,7 @@
 mod breaker;
 mod compile;
 mod index;
+mod keys;
 mod live;
 mod standard;
 mod standing;
@@ -15,6 +16,7 @@ use crate::message::SubjectPattern;
 use crate::names::{PluginName, Revision, RouteName, RuleName, SourceName};
 use crate::plugins::ConfiguredStage;
 use crate::rules::{Confirm, GiveUp, OnFailure, OrderBy, Priority, Template};
+use crate::sealing::LetterKey;
 use crate::telemetry::{PluginMetrics, RuleMetrics, SourceMetrics, Throttle};
 
 pub use breaker::{Breaker, Pass, Probe};
@@ -78,6 +80,8 @@ pub struct RulePlan {
     pub divert: Option<usize>,
     /// What happens to messages that fail.
     pub on_failure: OnFailure,
+    /// What its dead letters are encrypted with.
+    pub dead_letter_key: Option<Arc<LetterKey>>,
     /// Its counters.
     pub metrics: Arc<RuleMetrics>,
     /// Bounds what is logged about its messages.

@@ -29,6 +29,7 @@ pub use order::{OrderBy, OrderByError};
 pub use reference::{STANDARD_PLUGINS, document};
 pub use secret::{Resolved, Secret, SecretError, SecretRef, resolve_secrets, secret_files};
 pub use template::{RenderError, Template, TemplateError};
+pub(crate) use units::duration;
 
 /// Reads `trackside.toml` and `rules/*.toml` of a configuration directory. With the rules come the warnings.
 ///

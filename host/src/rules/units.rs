@@ -23,7 +23,7 @@ const SIZES: [(&str, u64); 7] = [
 
 /// Why a text is not an amount with a unit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum UnitError {
+pub(crate) enum UnitError {
     #[error("`{0}` does not begin with a whole number: write for example `{1}`")]
     NoNumber(String, &'static str),
     #[error("`{0}` has no unit: write for example `{0}{1}`; the units are {2}")]
@@ -35,7 +35,7 @@ pub(super) enum UnitError {
 }
 
 /// Reads a duration such as `10ms`.
-pub(super) fn duration(text: &str) -> Result<Duration, UnitError> {
+pub(crate) fn duration(text: &str) -> Result<Duration, UnitError> {
     amount(text, &DURATIONS, "ms", "10ms").map(Duration::from_micros)
 }
 

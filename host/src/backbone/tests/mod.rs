@@ -2,6 +2,7 @@
 
 mod connecting;
 mod consumers;
+mod held;
 mod outputs;
 mod relay;
 mod server;

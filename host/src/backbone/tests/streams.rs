@@ -5,7 +5,7 @@ use crate::backbone::{Confirmed, EnsureError, JetStreamError, RequiredStream};
 
 fn required(name: &str, subjects: &[&str], why: &str) -> RequiredStream {
     let subjects = subjects.iter().map(|subject| pattern(subject)).collect();
-    RequiredStream { name: name.to_owned(), subjects, need: Need::Takes, why: why.to_owned() }
+    RequiredStream { name: name.to_owned(), subjects, need: Need::Takes, make: false, why: why.to_owned() }
 }
 
 #[tokio::test]
@@ -81,4 +81,25 @@ async fn more_streams_than_a_page_has_are_all_known() {
         assert_eq!(connection.publisher.parts.index.takes(&format!("many.{number}")), Ok(true), "{number}");
     }
     assert_eq!(connection.publisher.parts.index.takes("many.300"), Ok(false));
+}
+
+#[tokio::test]
+async fn a_stream_that_is_to_be_made_is_made_for_what_no_other_stream_takes() {
+    let server = Server::start();
+    let other = other_client(&server).await;
+    make_stream(&other, "OTHERS", &["dead.one"]).await;
+    let connection = connected(&server).await;
+    let letters = |subjects: &[&str]| RequiredStream {
+        need: Need::TakenByAny,
+        make: true,
+        ..required("DEAD", subjects, "the dead letters of rule `a`")
+    };
+    within(connection.ensure_streams(&[letters(&["dead.one"])], false)).await.expect("is taken already");
+    assert_eq!(connection.holding("DEAD").await, Ok(None));
+    within(connection.ensure_streams(&[letters(&["dead.one", "dead.*.two"])], false)).await.expect("is made");
+    assert_eq!(connection.streams_with(&pattern("dead.x.two")).await, Ok(vec!["DEAD".to_owned()]));
+    let error = within(connection.ensure_streams(&[letters(&["dead.three"])], false)).await.expect_err("lacks it");
+    let want = "stream `DEAD` of the dead letters of rule `a` does not take `dead.three`; change it with:
+    nats stream edit DEAD --subjects \"dead.*.two,dead.three\"";
+    assert_eq!(error.to_string(), want);
 }
