@@ -441,7 +441,7 @@ const FAULTS: &[&str] = &["retry", "dead-letter", "skip"];
 /// `dead-letter = { … }`
 pub(in crate::rules) static DEAD_LETTER: Section = Section {
     title: "dead-letter = { … }",
-    meaning: "Where dead letters go.",
+    meaning: "Where dead letters go. [dead-letters.md](dead-letters.md) tells what can be done with them.",
     keys: &[
         key("subject", Template, Required, "The subject to publish to."),
         key(
