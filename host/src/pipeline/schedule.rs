@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::plan::Pass;
+use crate::plan::{Breaker, Pass};
 
 use super::job::{LaneKey, Task};
 use super::ready::Ready;
@@ -273,7 +273,7 @@ impl State {
             return Err((task, None));
         }
         let mut probes = Vec::new();
-        let passes = rule.breakers().map(|breaker| breaker.pass());
+        let passes = rule.breakers().map(Breaker::pass);
         let until = passes.into_iter().find_map(|pass| match pass {
             Pass::Free => None,
             Pass::Probe(probe) => {
