@@ -7,6 +7,7 @@ pub mod hostile;
 mod process;
 mod server;
 mod setup;
+pub mod simulation;
 mod trackside;
 
 use std::path::PathBuf;

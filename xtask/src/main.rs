@@ -5,6 +5,7 @@ mod demo;
 mod nats;
 mod release;
 mod shell;
+mod simulate;
 mod steps;
 mod test;
 mod version;
@@ -48,6 +49,8 @@ enum Task {
     Build,
     /// Run every test: plugins, host and end to end against a real nats-server
     Test,
+    /// Try the pipeline on many seeds, with faults, against a server in memory: nothing lost, twice, out of order, invented
+    Simulate(simulate::Args),
     /// Stream orders through a real nats-server and Trackside, and check that none was lost and no secret got out
     Demo(demo::Args),
 }
@@ -83,6 +86,7 @@ async fn perform(args: Args) -> Result<()> {
         }
         Task::Build => release::build(&workspace).await.map(drop),
         Task::Test => test::everything(&workspace).await,
+        Task::Simulate(args) => simulate::run(&workspace, &args).await,
         Task::Demo(args) => demo::run(&workspace, &args).await,
     }
 }
