@@ -12,6 +12,7 @@ mod process;
 pub mod proxy;
 mod server;
 mod setup;
+pub mod simulation;
 mod trackside;
 
 use std::path::PathBuf;

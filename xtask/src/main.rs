@@ -6,6 +6,7 @@ mod faults;
 mod nats;
 mod release;
 mod shell;
+mod simulate;
 mod steps;
 mod test;
 mod version;
@@ -60,6 +61,8 @@ enum Task {
         #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(20..))]
         seconds: u64,
     },
+    /// Try the pipeline on many seeds, with faults, against a server in memory: nothing lost, twice, out of order, invented
+    Simulate(simulate::Args),
     /// Stream orders through a real nats-server and Trackside, and check that none was lost and no secret got out
     Demo(demo::Args),
 }
@@ -97,6 +100,7 @@ async fn perform(args: Args) -> Result<()> {
         Task::Test => test::everything(&workspace).await,
         Task::Faults { name } => faults::faults(&workspace, name.as_deref()).await,
         Task::Memory { seconds } => faults::memory(&workspace, seconds).await,
+        Task::Simulate(args) => simulate::run(&workspace, &args).await,
         Task::Demo(args) => demo::run(&workspace, &args).await,
     }
 }

@@ -7,6 +7,7 @@ use async_nats::client::traits::Publisher as _;
 use async_nats::message::OutboundMessage;
 use bytes::Bytes;
 
+use super::memory::{MemoryAcker, Resolution};
 use super::wire::Wire;
 
 /// Longest reason sent along with a termination, in bytes.
@@ -27,6 +28,8 @@ pub enum Acker {
     JetStream(JetStreamAcker),
     /// Of a core subscription, where there is nobody to tell.
     Core,
+    /// Of a consumer of the server in memory.
+    Memory(MemoryAcker),
 }
 
 /// The reply subject of a JetStream delivery.
@@ -44,7 +47,7 @@ impl Acker {
     /// Whether the source delivers the message again unless it is acknowledged.
     #[must_use]
     pub fn redelivers(&self) -> bool {
-        matches!(self, Self::JetStream(_))
+        !matches!(self, Self::Core)
     }
 
     /// The message is done with. Waits only for its place in the send queue: should the acknowledgement be lost, the
@@ -53,7 +56,10 @@ impl Acker {
     /// # Errors
     /// When the connection is closed.
     pub async fn ack(self) -> Result<(), AckError> {
-        self.send(Bytes::new()).await
+        match self {
+            Self::Memory(acker) => acker.resolve(Resolution::Ack).await,
+            acker => acker.send(Bytes::new()).await,
+        }
     }
 
     /// The message is to be delivered again, after this delay if there is one.
@@ -61,6 +67,9 @@ impl Acker {
     /// # Errors
     /// When the connection is closed.
     pub async fn nak(self, delay: Option<Duration>) -> Result<(), AckError> {
+        if let Self::Memory(acker) = self {
+            return acker.resolve(Resolution::Nak(delay.unwrap_or_default())).await;
+        }
         let payload = match delay {
             Some(delay) => Bytes::from(format!("-NAK {{\"delay\":{}}}", delay.as_nanos())),
             None => Bytes::from_static(b"-NAK"),
@@ -73,6 +82,9 @@ impl Acker {
     /// # Errors
     /// When the connection is closed.
     pub async fn term(self, reason: &str) -> Result<(), AckError> {
+        if let Self::Memory(acker) = self {
+            return acker.resolve(Resolution::Term).await;
+        }
         let reason = &reason[..reason.floor_char_boundary(MAX_REASON_BYTES)];
         self.send(Bytes::from(format!("+TERM {reason}"))).await
     }
@@ -82,7 +94,10 @@ impl Acker {
     /// # Errors
     /// When the connection is closed.
     pub async fn in_progress(&self) -> Result<(), AckError> {
-        self.send(Bytes::from_static(b"+WPI")).await
+        match self {
+            Self::Memory(acker) => acker.in_progress().await,
+            acker => acker.send(Bytes::from_static(b"+WPI")).await,
+        }
     }
 
     async fn send(&self, payload: Bytes) -> Result<(), AckError> {

@@ -10,7 +10,7 @@ use async_nats::{Client, ConnectErrorKind, ConnectOptions, ServerAddr};
 use super::connection::{Connection, Tasks};
 use super::echo::Echo;
 use super::link::Link;
-use super::publish::{Parts, Publisher};
+use super::publish::{NatsPublisher, Parts};
 use super::streams::StreamIndex;
 use super::tls;
 use super::wire::{MIN_SERVER, Wire};
@@ -276,7 +276,7 @@ async fn assemble(settings: &NatsSettings, client: Client, link: Arc<Link>) -> R
     let refresh = tokio::spawn(Arc::clone(&index).keep_fresh(Arc::clone(&wire)));
     let reconnects = tokio::spawn(announce_reconnects(Arc::clone(&wire)));
     let tasks = Tasks([refresh, reconnects]);
-    Ok(Connection::new(Publisher { parts: Arc::new(Parts { wire, index, echo, _tasks: tasks }) }))
+    Ok(Connection::new(NatsPublisher { parts: Arc::new(Parts { wire, index, echo, _tasks: tasks }) }))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::core::CoreSource;
 use super::ensure::{self, EnsureError, RequiredStream};
 use super::jetstream::JetStreamSource;
 use super::link::LinkWatch;
-use super::publish::Publisher;
+use super::publish::{NatsPublisher, Publisher, PublisherKind};
 use super::source::{Kind, Source, SourceError};
 use super::wire::Wire;
 use crate::rules::{self, SourceKind};
@@ -26,7 +26,7 @@ pub enum CloseError {
 /// A connection to the NATS servers, which comes back by itself; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Connection {
-    pub(super) publisher: Publisher,
+    pub(super) publisher: NatsPublisher,
 }
 
 /// Ends the background work of a connection with its last handle.
@@ -40,7 +40,7 @@ impl Drop for Tasks {
 }
 
 impl Connection {
-    pub(super) fn new(publisher: Publisher) -> Self {
+    pub(super) fn new(publisher: NatsPublisher) -> Self {
         Self { publisher }
     }
 
@@ -89,7 +89,7 @@ impl Connection {
     /// What outputs are published with.
     #[must_use]
     pub fn publisher(&self) -> Publisher {
-        self.publisher.clone()
+        Publisher(PublisherKind::Nats(self.publisher.clone()))
     }
 
     /// Opens a source. The durable consumer of a JetStream source is made if it is missing.

@@ -1,5 +1,6 @@
 //! The backbone port: messages come in through a [`Source`], go out through a [`Publisher`], and every [`Delivery`]
 //! carries the [`Acker`] that tells the server what became of it. Nothing outside this module sees the NATS client.
+//! Behind the port are NATS servers ([`connect`]), or one in memory ([`memory`]) that fails as it is told to.
 //!
 //! What can be relied on:
 //! * **At least once from JetStream.** A delivery is acknowledged by [`Acker::ack`] and by nothing else; one that is
@@ -21,6 +22,7 @@ mod ensure;
 mod held;
 mod jetstream;
 mod link;
+pub mod memory;
 mod publish;
 mod source;
 mod streams;

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use super::connection::Tasks;
 use super::echo::{Echo, FlushFailure};
 use super::link::LinkState;
+use super::memory;
 use super::streams::StreamIndex;
 use super::wire::{JetStreamError, Wire, describe};
 use crate::message::{Headers, Subject};
@@ -142,7 +143,17 @@ impl PublishError {
 
 /// Publishes; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Publisher {
+pub struct Publisher(pub(super) PublisherKind);
+
+#[derive(Debug, Clone)]
+pub(super) enum PublisherKind {
+    Nats(NatsPublisher),
+    Memory(memory::Client),
+}
+
+/// Publishes by a connection to NATS servers.
+#[derive(Debug, Clone)]
+pub(super) struct NatsPublisher {
     pub(super) parts: Arc<Parts>,
 }
 
@@ -159,14 +170,14 @@ pub(super) struct Parts {
 #[derive(Debug)]
 #[must_use = "a message is not safe before it is confirmed"]
 pub struct Pending {
-    publisher: Publisher,
     subject: Subject,
     kind: PendingKind,
 }
 
 enum PendingKind {
-    Stored { ack: PublishAckFuture, link: watch::Receiver<LinkState>, lost: u64 },
-    Flushed { connects: u64 },
+    Stored { publisher: NatsPublisher, ack: PublishAckFuture, link: watch::Receiver<LinkState>, lost: u64 },
+    Flushed { publisher: NatsPublisher, connects: u64 },
+    Memory(memory::Pending),
 }
 
 impl std::fmt::Debug for PendingKind {
@@ -174,6 +185,7 @@ impl std::fmt::Debug for PendingKind {
         f.write_str(match self {
             Self::Stored { .. } => "Stored",
             Self::Flushed { .. } => "Flushed",
+            Self::Memory(_) => "Memory",
         })
     }
 }
@@ -185,6 +197,19 @@ impl Publisher {
     /// # Errors
     /// When it cannot be sent as it is, or the connection does not come back within the request timeout.
     pub async fn publish(&self, outgoing: Outgoing) -> Result<Pending, PublishError> {
+        match &self.0 {
+            PublisherKind::Nats(nats) => nats.publish(outgoing).await,
+            PublisherKind::Memory(client) => {
+                let subject = outgoing.subject.clone();
+                let pending = client.publish(outgoing).await?;
+                Ok(Pending { subject, kind: PendingKind::Memory(pending) })
+            }
+        }
+    }
+}
+
+impl NatsPublisher {
+    async fn publish(&self, outgoing: Outgoing) -> Result<Pending, PublishError> {
         let Outgoing { subject, reply, headers, payload, confirm, message_id } = outgoing;
         self.check_size(&subject, &headers, &message_id, payload.len())?;
         let by_stream = match confirm {
@@ -206,7 +231,7 @@ impl Publisher {
         } else {
             self.send(&subject, reply.as_ref(), headers, payload).await?
         };
-        Ok(Pending { publisher: self.clone(), subject, kind })
+        Ok(Pending { subject, kind })
     }
 
     /// Waits until the server has read a message that was sent when there had been that many connections.
@@ -233,7 +258,7 @@ impl Publisher {
         let lost = link.borrow().lost;
         let message = jetstream::message::OutboundMessage::new(subject.as_str().into(), payload, Some(headers));
         match Publish::publish_message(&self.parts.wire.jetstream, message).await {
-            Ok(ack) => Ok(PendingKind::Stored { ack, link, lost }),
+            Ok(ack) => Ok(PendingKind::Stored { publisher: self.clone(), ack, link, lost }),
             Err(error) => Err(self.failed(subject, &error)),
         }
     }
@@ -254,7 +279,7 @@ impl Publisher {
         let after = self.parts.wire.request_timeout;
         let connects = self.parts.wire.connects();
         match tokio::time::timeout(after, self.parts.wire.client.publish_message(message)).await {
-            Ok(Ok(())) => Ok(PendingKind::Flushed { connects }),
+            Ok(Ok(())) => Ok(PendingKind::Flushed { publisher: self.clone(), connects }),
             Ok(Err(error)) => match error.kind() {
                 async_nats::PublishErrorKind::Send => Err(PublishError::Disconnected { subject: subject.clone() }),
                 _ => Err(PublishError::Invalid { subject: subject.clone(), reason: error.to_string() }),
@@ -305,7 +330,11 @@ impl Pending {
     /// Whether a stream confirms it; otherwise a flush has to do.
     #[must_use]
     pub fn is_stored(&self) -> bool {
-        matches!(self.kind, PendingKind::Stored { .. })
+        match &self.kind {
+            PendingKind::Stored { .. } => true,
+            PendingKind::Flushed { .. } => false,
+            PendingKind::Memory(pending) => pending.is_stored(),
+        }
     }
 
     /// Waits until the message is safe.
@@ -313,12 +342,13 @@ impl Pending {
     /// # Errors
     /// When it is not known to be safe within the request timeout.
     pub async fn confirmed(self) -> Result<Confirmed, PublishError> {
-        let Self { publisher, subject, kind } = self;
-        let (ack, mut link, lost) = match kind {
-            PendingKind::Stored { ack, link, lost } => (ack, link, lost),
-            PendingKind::Flushed { connects } => {
+        let Self { subject, kind } = self;
+        let (publisher, ack, mut link, lost) = match kind {
+            PendingKind::Stored { publisher, ack, link, lost } => (publisher, ack, link, lost),
+            PendingKind::Flushed { publisher, connects } => {
                 return publisher.flush(&subject, connects).await.map(|()| Confirmed::Flushed);
             }
+            PendingKind::Memory(pending) => return pending.confirmed().await,
         };
         // A confirmation cannot outlive the connection it would have come by: waiting on would only cost time.
         let result = tokio::select! {

@@ -6,6 +6,7 @@ use super::Delivery;
 use super::consumer::{Difference, Differences};
 use super::core::CoreSource;
 use super::jetstream::JetStreamSource;
+use super::memory::MemorySource;
 use super::wire::JetStreamError;
 
 /// How much more the caller can hold.
@@ -106,6 +107,7 @@ pub struct Source(pub(super) Kind);
 pub(super) enum Kind {
     JetStream(Box<JetStreamSource>),
     Core(CoreSource),
+    Memory(Box<MemorySource>),
 }
 
 impl Source {
@@ -121,6 +123,7 @@ impl Source {
         match &mut self.0 {
             Kind::JetStream(source) => source.next(room).await,
             Kind::Core(source) => source.next(room).await,
+            Kind::Memory(source) => source.next(room).await,
         }
     }
 
@@ -130,6 +133,7 @@ impl Source {
         match &self.0 {
             Kind::JetStream(_) => 0,
             Kind::Core(source) => source.dropped(),
+            Kind::Memory(source) => source.dropped(),
         }
     }
 
@@ -140,6 +144,7 @@ impl Source {
         match &self.0 {
             Kind::JetStream(source) => Some(source.ack_wait()),
             Kind::Core(_) => None,
+            Kind::Memory(source) => source.ack_wait(),
         }
     }
 }

@@ -117,6 +117,7 @@ impl InFlight {
         // What is younger is told of the next time, well within its ack wait.
         let mut jobs: Vec<_> =
             state.jobs.values().filter_map(Weak::upgrade).filter(|job| job.begun.elapsed() >= age).collect();
+        // Of those that came at the same time the order does not matter, but has to be one that can be repeated.
         jobs.sort_unstable_by(|a, b| (a.begun, &a.origin.id).cmp(&(b.begun, &b.origin.id)));
         jobs
     }

@@ -133,6 +133,13 @@ impl Lanes {
     }
 }
 
+impl Drop for Lanes {
+    /// Without having been drained, what runs as tasks breaks off in the middle of whatever it does.
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+}
+
 async fn hand_back(tasks: HandedBack) {
     for task in tasks {
         task.job.hand_back().await;

@@ -164,7 +164,8 @@ impl Scheduler {
             let number = task.rule().number;
             state.rule(number).running -= 1;
         }
-        let keys = std::mem::take(&mut state.keys);
+        // Sorted, so that it can be repeated.
+        let keys: BTreeMap<_, _> = std::mem::take(&mut state.keys).into_iter().collect();
         back.extend(keys.into_values().flatten());
         for rule in &mut state.rules {
             back.extend(rule.waiting.drain(..));
@@ -174,7 +175,6 @@ impl Scheduler {
                 back.push(*task);
             }
         }
-        back.sort_by(|a, b| a.job.origin.id.cmp(&b.job.origin.id));
         state.open -= back.len();
         state.retimed = true;
         self.0.wake(&mut state);

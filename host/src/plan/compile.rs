@@ -63,6 +63,15 @@ impl Compiler {
         Self { engine, metrics, plugins: HashMap::new(), stages: HashMap::new(), standing: Standing::default() }
     }
 
+    /// One that knows the same plugins and stages, and shares no breaker and no counter with this one: as another process
+    /// would begin that need not compile them again.
+    #[must_use]
+    pub fn another(&self, metrics: Metrics) -> Self {
+        let Self { engine, plugins, stages, .. } = self;
+        let (engine, plugins, stages) = (engine.clone(), plugins.clone(), stages.clone());
+        Self { engine, metrics, plugins, stages, standing: Standing::default() }
+    }
+
     /// Compiles a plan. Takes as long as compiling the plugins takes: call it off the hot path.
     ///
     /// # Errors
