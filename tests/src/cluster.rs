@@ -71,5 +71,16 @@ impl Cluster {
             .await;
         }
         self.servers[server].restart().await;
+        // One that still lags behind cannot lead, so killing the next leader before would leave nobody.
+        for stream in ["ORDERS", "CLEAN"] {
+            until("the cluster to be whole again", async || {
+                let context = flow::context(&self.urls()).await?;
+                let cluster = context.get_stream(stream).await.ok()?.cached_info().cluster.clone()?;
+                let whole =
+                    cluster.replicas.len() == 2 && cluster.replicas.iter().all(|peer| peer.current && !peer.offline);
+                whole.then_some(())
+            })
+            .await;
+        }
     }
 }
