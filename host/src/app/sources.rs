@@ -85,7 +85,7 @@ async fn keep_open(
     let mut intake = Intake::new(flight, window, &live, scheduler, observer);
     loop {
         readiness.set(Condition::Source(name.clone()), Ok(()));
-        let Err(error) = intake.run(&mut source, &mut stop).await else { return };
+        let Err(error) = intake.run(&mut source, &mut stop).await else { return source.retire().await };
         tracing::error!(source = %name, %error, "the source ended; it is opened again");
         readiness.set(Condition::Source(name.clone()), Err(error.to_string()));
         let reopened = tokio::select! {

@@ -99,7 +99,16 @@ impl Connection {
     pub async fn open(&self, source: &rules::Source) -> Result<Source, SourceError> {
         let wire = Arc::clone(self.wire());
         Ok(Source(match &source.kind {
-            SourceKind::JetStream { stream, filter_subjects, durable, deliver, ack_wait, .. } => {
+            SourceKind::JetStream {
+                stream,
+                filter_subjects,
+                durable,
+                deliver,
+                ack_wait,
+                double_ack,
+                partitions,
+                ..
+            } => {
                 let wanted = Wanted {
                     stream,
                     durable,
@@ -107,6 +116,8 @@ impl Connection {
                     deliver,
                     ack_wait: *ack_wait,
                     max_in_flight_messages: source.max_in_flight_messages,
+                    ordered: partitions.is_some(),
+                    double_ack: *double_ack,
                 };
                 Kind::JetStream(Box::new(JetStreamSource::open(wire, wanted).await?))
             }

@@ -8,9 +8,9 @@ use async_nats::datetime::parse_rfc3339;
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::consumer::{AckPolicy, Config, DeliverPolicy, Info, PriorityPolicy};
 
-use super::ensure;
 use super::source::SourceError;
 use super::wire::{JetStreamError, Wire};
+use super::{ensure, ordered};
 use crate::message::SubjectPattern;
 use crate::rules::Deliver;
 
@@ -26,6 +26,10 @@ pub(super) struct Wanted<'a> {
     pub(super) deliver: &'a Deliver,
     pub(super) ack_wait: Duration,
     pub(super) max_in_flight_messages: usize,
+    /// Whether one instance at a time is to be delivered to, and in order.
+    pub(super) ordered: bool,
+    /// Whether acknowledgements are acknowledged.
+    pub(super) double_ack: bool,
 }
 
 /// One thing in which a consumer that exists differs from the configuration.
@@ -134,6 +138,9 @@ impl Wanted<'_> {
             filter_subject,
             filter_subjects,
             max_ack_pending: i64::try_from(self.max_in_flight_messages).unwrap_or(i64::MAX),
+            priority_policy: if self.ordered { PriorityPolicy::PinnedClient } else { PriorityPolicy::None },
+            priority_groups: if self.ordered { vec![ordered::GROUP.to_owned()] } else { Vec::new() },
+            priority_timeout: if self.ordered { ordered::timeout(self.ack_wait) } else { Duration::ZERO },
             ..Config::default()
         })
     }
@@ -201,9 +208,18 @@ impl Wanted<'_> {
         compare("max-in-flight", old <= 0 || old >= new, old.to_string(), new.to_string(), edit);
         let edit = Some("--no-headers-only".to_owned());
         compare("payloads", !has.headers_only, "headers only".to_owned(), "whole messages".to_owned(), edit);
-        let plain = has.priority_policy == PriorityPolicy::None;
-        compare("priority groups", plain, format!("{:?}", has.priority_policy).to_lowercase(), "none".to_owned(), None);
+        let (old, new) = (groups(has), groups(want));
+        compare("priority groups", old == new, old, new, None);
         found
+    }
+}
+
+/// Who is delivered to. How soon another one is, when one falls silent, is the owner's to say.
+fn groups(config: &Config) -> String {
+    match &config.priority_policy {
+        PriorityPolicy::None => "none".to_owned(),
+        PriorityPolicy::PinnedClient => format!("pinned client of `{}`", config.priority_groups.join("`, `")),
+        other => format!("{other:?}").to_lowercase(),
     }
 }
 

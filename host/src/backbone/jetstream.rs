@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::consumer::{self, Wanted};
 use super::link::LinkState;
+use super::ordered::{Ordered, PIN_ID};
 use super::source::{Room, SourceError};
 use super::wire::Wire;
 use super::{Acker, Delivery, connect};
@@ -21,7 +22,7 @@ use crate::message::{Message, Subject, SubjectPattern};
 mod convert;
 mod inbox;
 
-pub(super) use convert::headers_from_wire;
+pub(super) use convert::{Place, headers_from_wire};
 use inbox::Inbox;
 
 /// How long a request waits at the server.
@@ -50,6 +51,9 @@ pub(super) struct JetStreamSource {
     link: watch::Receiver<LinkState>,
     subject: async_nats::Subject,
     inbox: Inbox,
+    /// What keeps the order, if the source does.
+    ordered: Option<Ordered>,
+    double_ack: bool,
     /// The connection that the inbox was made on.
     made: u64,
     requested: Requested,
@@ -104,7 +108,12 @@ impl JetStreamSource {
         let link = wire.link.watch();
         let made = link.borrow().made;
         let inbox = Inbox::open(&wire).await?;
+        let ordered = wanted
+            .ordered
+            .then(|| Ordered::new(&wire, wanted.stream, wanted.durable, config.ack_wait, config.priority_timeout));
         Ok(Self {
+            ordered,
+            double_ack: wanted.double_ack,
             stream: wanted.stream.to_owned(),
             durable: wanted.durable.to_owned(),
             filter_subjects: wanted.filter_subjects.to_vec(),
@@ -132,6 +141,26 @@ impl JetStreamSource {
         self.limits.ack_wait
     }
 
+    /// Stops being delivered to, and sends back what came and was not handed over. A call of
+    /// [`next`](Self::next) begins anew.
+    pub(super) async fn retire(&mut self) {
+        let Some(ordered) = &mut self.ordered else { return };
+        let held = ordered.retire().await;
+        // With the old subject go the requests that wait at the server.
+        if self.inbox.renew(&self.wire).await.is_err() {
+            return;
+        }
+        for delivery in self.ready.drain(..).chain(held) {
+            let _ = delivery.acker.nak(None).await;
+        }
+        for message in self.inbox.left_over.drain(..) {
+            if let Some(reply) = message.reply {
+                let _ = Acker::jetstream(Arc::clone(&self.wire), reply, false).nak(None).await;
+            }
+        }
+        self.requested = Requested::default();
+    }
+
     /// See [`Source::next`](super::Source::next).
     pub(super) async fn next(&mut self, room: Room) -> Result<Vec<Delivery>, SourceError> {
         self.most_room = self.most_room.max(room.messages);
@@ -147,7 +176,8 @@ impl JetStreamSource {
             if !self.ready.is_empty() {
                 return Ok(std::mem::take(&mut self.ready));
             }
-            if self.end.is_none() {
+            let ask_anew = self.inbox.stale && self.not_before.is_none();
+            if self.end.is_none() && !ask_anew {
                 self.wait().await?;
             }
         }
@@ -164,6 +194,12 @@ impl JetStreamSource {
             self.inbox.stale = true;
             self.made = link.made;
             self.not_before = None;
+        }
+        if let Some(ordered) = &mut self.ordered
+            && let Err(error) = ordered.go_on().await
+        {
+            tracing::debug!(stream = self.stream, consumer = self.durable, %error, "cannot ask for a consumer's state");
+            self.suspicious |= !error.retryable();
         }
         if self.suspicious {
             match consumer::check_alive(&self.wire, &self.stream, &self.durable, &self.filter_subjects).await {
@@ -186,6 +222,11 @@ impl JetStreamSource {
     /// Takes what has come, without waiting.
     fn take(&mut self, room: Room) {
         while self.ready.len() < room.messages.min(MAX_BATCH_MESSAGES) && self.end.is_none() {
+            let left = room.after(&self.ready);
+            if let Some(delivery) = self.ordered.as_mut().and_then(|ordered| ordered.release(left)) {
+                self.ready.push(delivery);
+                continue;
+            }
             let Some(message) = self.inbox.pop() else { return };
             match self.arrived(message) {
                 Ok(Some(delivery)) => self.ready.push(delivery),
@@ -208,21 +249,26 @@ impl JetStreamSource {
         self.average_bytes = (self.average_bytes * 15 + message.length) / 16;
         self.failures = 0;
         self.too_few_bytes = None;
-        let Some(origin) = convert::origin(&reply) else {
+        let Some((origin, place)) = convert::origin(&reply) else {
             tracing::warn!(reply = reply.as_str(), "ignored a message that no consumer delivered");
             return Ok(None);
         };
-        Ok(Some(Delivery {
+        let mut delivery = Delivery {
             bytes: message.length,
             origin,
             reply: None,
-            acker: Acker::jetstream(Arc::clone(&self.wire), reply),
+            acker: Acker::jetstream(Arc::clone(&self.wire), reply, self.double_ack),
             message: Message {
                 subject: Subject::delivered(&message.subject),
                 headers: message.headers.as_ref().map(headers_from_wire).unwrap_or_default(),
                 payload: message.payload,
             },
-        }))
+        };
+        let Some(ordered) = &mut self.ordered else { return Ok(Some(delivery)) };
+        let pin = message.headers.as_ref().and_then(|headers| headers.get_last(PIN_ID)).map_or("", |id| id.as_str());
+        // It differs from one delivery to the next, and what a stage sees must not.
+        delivery.message.headers.remove(PIN_ID);
+        Ok(ordered.arrived(delivery, place, pin))
     }
 
     /// Takes in what the server says about a request (the table in ADR-37).
@@ -236,6 +282,12 @@ impl JetStreamSource {
             StatusCode::NO_RESPONDERS => {
                 self.suspicious = true;
                 self.pause("nobody serves the consumer");
+                return Ok(());
+            }
+            StatusCode::PIN_ID_MISMATCH => {
+                self.ordered.iter_mut().for_each(Ordered::unpinned);
+                // All other requests with this id come to nothing as well.
+                self.inbox.stale = true;
                 return Ok(());
             }
             _ => {}
@@ -285,7 +337,9 @@ impl JetStreamSource {
         let expires = self.limits.expires.as_nanos();
         let heartbeat = self.limits.heartbeat().as_nanos();
         let max_bytes = bytes.map(|bytes| format!(",\"max_bytes\":{bytes}")).unwrap_or_default();
-        let body = format!("{{\"batch\":{messages},\"expires\":{expires},\"idle_heartbeat\":{heartbeat}{max_bytes}}}");
+        let who = self.ordered.as_ref().map(Ordered::members).unwrap_or_default();
+        let body =
+            format!("{{\"batch\":{messages},\"expires\":{expires},\"idle_heartbeat\":{heartbeat}{max_bytes}{who}}}");
         let (subject, inbox) = (self.subject.clone(), self.inbox.subject.clone());
         let sent = self.wire.client.publish_with_reply(subject, inbox, Bytes::from(body)).await;
         sent.map_err(|_| SourceError::Closed)?;
@@ -303,6 +357,16 @@ impl JetStreamSource {
         if self.inbox.stale || self.end.is_some() || self.not_before.is_some_and(|time| time > Instant::now()) {
             return None;
         }
+        let room = match &self.ordered {
+            Some(ordered) => match ordered.probe() {
+                Some(few) if few > 0 && self.requested.messages == 0 => {
+                    return Some((few.min(self.limits.messages), None));
+                }
+                Some(_) => return None,
+                None => ordered.room(room),
+            },
+            None => room,
+        };
         let wanted = room.messages.min(self.limits.messages);
         let messages = wanted.saturating_sub(self.requested.messages);
         if messages == 0 || self.requested.messages > wanted / 2 {
@@ -335,14 +399,22 @@ impl JetStreamSource {
             (None, None) if asked => silence,
             (None, None) => Instant::now() + HEARTBEAT,
         };
+        let wake = self.ordered.as_ref().and_then(Ordered::wake).map_or(wake, |time| time.min(wake));
+        let changed = async {
+            match &self.ordered {
+                Some(ordered) => ordered.changed().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             message = self.inbox.messages.next() => match message {
                 Some(message) => self.inbox.left_over.push_back(message),
                 None => return Err(SourceError::Closed),
             },
             changed = self.link.changed() => changed.map_err(|_| SourceError::Closed)?,
+            () = changed => {}
             () = tokio::time::sleep_until(wake) => {
-                self.not_before = None;
+                self.not_before = self.not_before.filter(|time| *time > Instant::now());
                 if asked && Instant::now() >= silence {
                     tracing::warn!(stream = self.stream, consumer = self.durable, "a consumer fell silent; asking again");
                     self.suspicious = true;
@@ -373,12 +445,17 @@ impl Limits {
 }
 
 impl Room {
+    /// What is left after a batch.
     fn after(self, batch: &[Delivery]) -> Self {
-        let bytes: usize = batch.iter().map(|delivery| delivery.bytes).sum();
+        batch.iter().fold(self, |room, delivery| room.less(delivery.bytes))
+    }
+
+    /// What is left after a message of so many bytes.
+    pub(super) fn less(self, bytes: usize) -> Self {
         Self {
-            messages: self.messages.saturating_sub(batch.len()),
+            messages: self.messages.saturating_sub(1),
             bytes: self.bytes.saturating_sub(bytes),
-            holds_nothing: self.holds_nothing && batch.is_empty(),
+            holds_nothing: false,
         }
     }
 }

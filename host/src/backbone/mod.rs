@@ -7,7 +7,9 @@
 //!   dropped comes again after the consumer's ack wait.
 //! * **A confirmed output is safe.** [`Pending::confirmed`] answers once the stream has stored the message, or, for
 //!   a subject that no stream takes, once the server is known to have read it off the wire.
-//! * **Order.** Messages reach the wire in the order in which [`Publisher::publish`] returned.
+//! * **Order out.** Messages reach the wire in the order in which [`Publisher::publish`] returned.
+//! * **Order in.** A source with partitions hands messages over in stream order among all that are not acknowledged, over
+//!   redeliveries and from one instance to the next; with several partitions, in each of them.
 //! * **Bounds.** A source never asks for more than the [`Room`] it is given.
 //! * **Identity.** The origin's id is the same on every redelivery and differs between any two messages, also of a
 //!   stream that was deleted and made again.
@@ -23,6 +25,7 @@ mod held;
 mod jetstream;
 mod link;
 pub mod memory;
+mod ordered;
 mod publish;
 mod source;
 mod streams;

@@ -127,6 +127,15 @@ impl Source {
         }
     }
 
+    /// Leaves what is not handed over yet to other instances, at once instead of after a time-out. To be called when
+    /// [`next`](Self::next) will not be any more. What was handed over can still be resolved.
+    pub async fn retire(&mut self) {
+        match &mut self.0 {
+            Kind::JetStream(source) => source.retire().await,
+            Kind::Core(_) => {}
+        }
+    }
+
     /// Messages that came and were dropped, because there was no room for them. Always none with JetStream.
     #[must_use]
     pub fn dropped(&self) -> u64 {

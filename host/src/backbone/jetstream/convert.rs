@@ -4,10 +4,19 @@ use async_nats::HeaderMap;
 
 use crate::message::{Header, Headers, Origin, OriginKind};
 
+/// A delivery's numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) struct Place {
+    /// Of the message in its stream.
+    pub(in super::super) sequence: u64,
+    /// Of the delivery among all that the consumer made, redeliveries included.
+    pub(in super::super) consumer_sequence: u64,
+}
+
 /// Reads the reply subject of a delivery, of either form (ADR-15):
 /// `$JS.ACK.STREAM.CONSUMER.DELIVERED.SEQUENCE.CONSUMER-SEQUENCE.NANOSECONDS.PENDING`, or the same with
 /// `DOMAIN.ACCOUNT` after `$JS.ACK` and possibly more at the end.
-pub(super) fn origin(reply: &str) -> Option<Origin> {
+pub(super) fn origin(reply: &str) -> Option<(Origin, Place)> {
     let rest = reply.strip_prefix("$JS.ACK.")?;
     let tokens = rest.bytes().filter(|byte| *byte == b'.').count() + 1;
     let skip = match tokens {
@@ -20,17 +29,18 @@ pub(super) fn origin(reply: &str) -> Option<Origin> {
     let mut tokens = tokens.skip(1);
     let delivered: u64 = tokens.next()?.parse().ok()?;
     let sequence = tokens.next()?;
-    let mut tokens = tokens.skip(1);
+    let consumer_sequence = tokens.next()?.parse().ok()?;
     let nanos = tokens.next()?;
-    // Parsed to be sure that it is a number: the id is made of the text.
-    sequence.parse::<u64>().ok()?;
+    // Parsed also to be sure that they are numbers: the id is made of the texts.
+    let place = Place { sequence: sequence.parse().ok()?, consumer_sequence };
     let time: i64 = nanos.parse().ok()?;
-    Some(Origin {
+    let origin = Origin {
         kind: OriginKind::JetStream,
         id: [stream, sequence, nanos].join(":").into(),
         timestamp_ms: u64::try_from(time / 1_000_000).unwrap_or(0),
         delivery: u32::try_from(delivered).unwrap_or(u32::MAX),
-    })
+    };
+    Some((origin, place))
 }
 
 /// The client keeps headers in a hash map, so the order among names is lost: sorted, they are the same on every
@@ -46,7 +56,7 @@ pub(in super::super) fn headers_from_wire(map: &HeaderMap) -> Headers {
 mod tests {
     use async_nats::HeaderMap;
 
-    use super::{headers_from_wire, origin};
+    use super::{Place, headers_from_wire, origin};
 
     #[test]
     fn both_forms_of_the_reply_subject_give_the_same_origin() {
@@ -55,7 +65,8 @@ mod tests {
             "$JS.ACK._.szMpdrwD.ORDERS.trackside.3.100.7.1790230470084404000.42",
             "$JS.ACK.hub.szMpdrwD.ORDERS.trackside.3.100.7.1790230470084404000.42.token",
         ] {
-            let origin = origin(reply).expect(reply);
+            let (origin, place) = origin(reply).expect(reply);
+            assert_eq!(place, Place { sequence: 100, consumer_sequence: 7 });
             assert_eq!(&*origin.id, "ORDERS:100:1790230470084404000");
             assert_eq!(origin.delivery, 3);
             assert_eq!(origin.timestamp_ms, 1_790_230_470_084);
@@ -69,6 +80,7 @@ mod tests {
             "$JS.ACK.",
             "$JS.ACK.ORDERS.trackside.3.100.7.1790230470084404000",
             "$JS.ACK.ORDERS.trackside.3.x.7.1790230470084404000.42",
+            "$JS.ACK.ORDERS.trackside.3.100.y.1790230470084404000.42",
             "$JS.ACK.ORDERS.trackside.3.100.7.soon.42",
         ] {
             assert!(origin(reply).is_none(), "{reply}");

@@ -1,8 +1,10 @@
 //! The backbone against a real nats-server, whose path is in the environment variable `NATS_SERVER`.
 
+mod acknowledging;
 mod connecting;
 mod consumers;
 mod held;
+mod ordered;
 mod outputs;
 mod relay;
 mod server;
