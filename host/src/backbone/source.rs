@@ -132,7 +132,7 @@ impl Source {
     pub async fn retire(&mut self) {
         match &mut self.0 {
             Kind::JetStream(source) => source.retire().await,
-            Kind::Core(_) => {}
+            Kind::Core(_) | Kind::Memory(_) => {}
         }
     }
 
