@@ -316,7 +316,7 @@ async fn filters_say_which_letters_are_meant_and_discarding_asks_to_be_meant() {
     let json = listed(&["--reason", "JSON"]);
     assert_eq!(json.len(), 1, "{json:?}");
     assert!(listed(&["--rule", "other"]).is_empty() && listed(&["--until", "1h"]).is_empty());
-    assert!(dead("list", &setup, &[]).stderr.contains("1 messages on the subjects of dead letters are none"));
+    assert!(dead("list", &setup, &[]).stderr.contains("messages on the subjects of dead letters that are none: 1"));
 
     for (arguments, want) in [
         (&["--yes"][..], "--all"),

@@ -75,7 +75,7 @@ impl Loader {
         let mut compiler = self.0.compiler.lock().unwrap_or_else(PoisonError::into_inner);
         let plan = compiler.compile(&rules).map_err(|report| rejection(&report, files.clone()))?;
         // Last, since it may make streams: nothing else can refuse this load any more.
-        self.place_letters(&rules).map_err(|problem| rejection(&Report(vec![problem]), files.clone()))?;
+        self.place_letters(&rules).map_err(|problem| rejection(&Report(vec![*problem]), files.clone()))?;
         Ok(Compiled {
             revision: plan.revision.clone(),
             rules: plan.rules.len(),
@@ -97,7 +97,7 @@ impl Loader {
 
     /// Sees to it that dead letters of new subjects have a stream. Those of the load before have theirs, so that a
     /// change of anything else can be taken over while no server can be reached.
-    fn place_letters(&self, rules: &Rules) -> Result<(), Problem> {
+    fn place_letters(&self, rules: &Rules) -> Result<(), Box<Problem>> {
         let new = Wanted { streams: required_streams(rules), letters: letter_subjects(rules) };
         let mut wanted = self.0.wanted.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((connection, make_streams)) = self.0.servers.get() {
@@ -107,8 +107,10 @@ impl Loader {
             if !streams.is_empty() {
                 let ensured = connection.ensure_streams(&streams, *make_streams);
                 tokio::runtime::Handle::current().block_on(ensured).map_err(|error| {
-                    let message = format!("new dead letters have no place, and nothing of this change is taken over: {error}");
-                    Problem::error(message).help("make the stream, or let trackside make it: `dead-letter = { subject = \"…\", stream = \"…\" }`")
+                    let message =
+                        format!("new dead letters have no place, and nothing of this change is taken over: {error}");
+                    let help = "make the stream, or name it: `dead-letter = { subject = \"…\", stream = \"…\" }`";
+                    Box::new(Problem::error(message).help(help))
                 })?;
             }
         }

@@ -112,7 +112,7 @@ pub(super) fn show(arguments: &Show) -> Result<ExitCode, Failure> {
 /// Says how many messages were met that are no letters.
 pub(super) fn tell_foreign(scan: &Scan<'_>) {
     if scan.foreign() > 0 {
-        eprintln!("{} messages on the subjects of dead letters are none", scan.foreign());
+        eprintln!("messages on the subjects of dead letters that are none: {}", scan.foreign());
     }
 }
 
