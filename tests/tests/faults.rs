@@ -219,3 +219,31 @@ async fn disk_full() {
     conclude("disk full under the store, then with room again", "once", begun, books);
     assert_eq!(trackside.drain().await, 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn instance_killed() {
+    let begun = Instant::now();
+    let (count, rounds) = (scale(3_000, 50_000), scale(1, 5));
+    let server = Server::start().await;
+    let url = server.url();
+    flow::streams(&url, 1).await;
+    // Two of them, each with a directory of its own that says the same: one is killed, the other is asked to end.
+    let setups = [flow::setup(&url), flow::setup(&url)];
+    let mut killed = Trackside::start(&setups[0]).await;
+    let mut ended = Trackside::start(&setups[1]).await;
+    let mut producer = Producer::start(&url, count);
+    for round in 1..=rounds {
+        producer.reached(count * (2 * round - 1) / (2 * rounds + 1)).await;
+        killed.kill();
+        killed = Trackside::start(&setups[0]).await;
+        producer.reached(count * 2 * round / (2 * rounds + 1)).await;
+        assert_eq!(ended.drain().await, 0);
+        ended = Trackside::start(&setups[1]).await;
+    }
+    producer.finish().await;
+    flow::settled(&url).await;
+    let books = flow::books(&url, Vec::new()).await;
+    let how = format!("{rounds} times killed, {rounds} times ended by SIGTERM");
+    conclude("instances that share a stream come and go", &how, begun, books);
+    assert_eq!((killed.drain().await, ended.drain().await), (0, 0));
+}
