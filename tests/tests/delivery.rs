@@ -141,6 +141,21 @@ async fn giving_up_by_a_pause_holds_the_source_until_the_message_succeeds_and_re
 }
 
 #[tokio::test]
+async fn a_corrected_rule_helps_what_is_stuck() {
+    let stuck = rule("", "", "[rule.on-failure]\ngive-up = \"pause\"\ntries = 1\nbackoff = [\"100ms\"]\n");
+    let (server, setup) = world(SHARED, &stuck).await;
+    let trackside = Trackside::start(&setup).await;
+    publish(&server, &[("orders.a", "r\u{7f} never")]).await;
+    until("the pause", async || (trackside.admin("GET", "/readyz").await.0 == 503).then_some(())).await;
+    let old = trackside.revision().await;
+    setup.write("rules/orders.toml", stuck.replace("[[rule.stage]]\nplugin = \"directed\"\n", ""));
+    let new = trackside.revision_after(&old).await;
+    let stored = server.stored("CLEAN", 1).await;
+    assert_eq!(stored[0].header("Trackside-Revision"), Some(new.as_str()));
+    until("readiness", async || (trackside.admin("GET", "/readyz").await.0 == 200).then_some(())).await;
+}
+
+#[tokio::test]
 async fn while_dead_letters_cannot_be_stored_the_message_stays_and_readiness_says_so() {
     let (server, setup) =
         world(SHARED, &rule("", "", "[rule.on-failure]\ndead-letter = \"dead.orders\"\nbackoff = [\"100ms\"]\n")).await;

@@ -11,7 +11,7 @@ use crate::message::SubjectPattern;
 use crate::plan::{Compiler, Plan};
 use crate::plugins::Engine;
 use crate::rules::{self, Config, Problem, Report, Rules, SecretRef};
-use crate::telemetry::{InUse, Metrics};
+use crate::telemetry::{InUse, Metrics, Readiness};
 
 use super::streams::{letter_subjects, required_streams};
 
@@ -25,6 +25,7 @@ struct State {
     /// What the process was started with, for what cannot change without a restart.
     config: Config,
     metrics: Metrics,
+    readiness: Readiness,
     /// Locked while it compiles; loads come one at a time anyway.
     compiler: Mutex<Compiler>,
     /// What the newest load asks of the streams.
@@ -42,11 +43,18 @@ struct Wanted {
 }
 
 impl Loader {
-    pub(super) fn new(directory: &Path, config: &Config, engine: &Engine, metrics: &Metrics) -> Self {
+    pub(super) fn new(
+        directory: &Path,
+        config: &Config,
+        engine: &Engine,
+        metrics: &Metrics,
+        readiness: &Readiness,
+    ) -> Self {
         Self(Arc::new(State {
             directory: directory.to_owned(),
             config: config.clone(),
             metrics: metrics.clone(),
+            readiness: readiness.clone(),
             compiler: Mutex::new(Compiler::new(engine.clone(), metrics.clone())),
             wanted: Mutex::default(),
             servers: OnceLock::new(),
@@ -88,8 +96,10 @@ impl Loader {
 
     /// Forgets the counters of what the plan in force no longer has.
     pub(super) fn activated(&self, plan: &Plan) {
+        let rules = plan.rules.iter().map(|rule| rule.name.clone()).collect();
+        self.0.readiness.keep_dead_letters_of(&rules);
         self.0.metrics.retain(&InUse {
-            rules: plan.rules.iter().map(|rule| rule.name.clone()).collect(),
+            rules,
             sources: plan.sources.keys().cloned().collect(),
             plugins: plan.plugins.iter().map(|(name, _)| name.clone()).collect(),
         });

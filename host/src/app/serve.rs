@@ -82,7 +82,8 @@ impl Host {
             readiness.set(Condition::Source(name.clone()), Err("not open yet".to_owned()));
         }
         let mut background = JoinSet::new();
-        let (control, live, loader) = control(&directory, &as_written, &engine, &metrics, &mut background).await?;
+        let (control, live, loader) =
+            control(&directory, &as_written, &engine, (&metrics, &readiness), &mut background).await?;
         readiness.set(Condition::Revision, Ok(()));
         serve_admin(&rules.config, &control, &metrics, &readiness, &mut background).await?;
 
@@ -99,6 +100,7 @@ impl Host {
             publisher: connection.publisher(),
             observer: observer.clone(),
             readiness: readiness.clone(),
+            live: live.clone(),
         };
         let lanes = Lanes::start(runners(&rules.config, &engine, settings.observer.is_some()), &settings)
             .map_err(|error| Failure::new(format!("the lanes cannot start: {error}")))?;
@@ -149,11 +151,11 @@ async fn control(
     directory: &Path,
     config: &Config,
     engine: &Engine,
-    metrics: &Metrics,
+    (metrics, readiness): (&Metrics, &Readiness),
     background: &mut JoinSet<()>,
 ) -> Result<(Control, Live, Loader), Failure> {
     let file_watch = if config.runtime.watch { Some(FileWatch::begin(directory.to_owned()).await) } else { None };
-    let loader = Loader::new(directory, config, engine, metrics);
+    let loader = Loader::new(directory, config, engine, metrics, readiness);
     let active: Arc<OnceLock<Live>> = Arc::default();
     let activate = {
         let (active, loader) = (Arc::clone(&active), loader.clone());

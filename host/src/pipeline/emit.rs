@@ -82,7 +82,7 @@ async fn publish(
     let mut pending = Vec::with_capacity(sent.len());
     for output in sent {
         let route = output.route;
-        let mut message = outgoing(rule, &job.plan.revision, &job.origin, output);
+        let mut message = outgoing(rule, &task.plan.revision, &job.origin, output);
         message.reply.clone_from(&job.reply);
         pending.push((route, publisher.publish(message).await));
     }
@@ -106,7 +106,7 @@ fn divert(task: &Task, mut output: Output, probes: &mut Vec<Probe>) -> Result<Ou
     let message = Message { subject, headers, payload };
     output.subject = to
         .subject
-        .render(&message, &task.job.plan.json)
+        .render(&message, &task.plan.json)
         .map_err(|error| Failure::of_rule(FailureClass::Route, format!("route {}: {error}", to.name)))?;
     rule.metrics.diverted();
     (output.headers, output.payload) = (message.headers, message.payload);
@@ -139,7 +139,7 @@ pub(super) async fn fail(task: &Task, failure: Failure, publisher: &Publisher) -
     if failure.retry.is_some() && more {
         return Sent::Retry(failure);
     }
-    match dead_letter(&job.plan, rule, &job.flight.source, &job.message, &job.origin, &failure, &task.tried()) {
+    match dead_letter(&task.plan, rule, &job.flight.source, &job.message, &job.origin, &failure, &task.tried()) {
         None => Sent::Terminated(failure),
         Some(letter) => {
             let pending = match publisher.publish(letter.clone()).await {

@@ -35,7 +35,7 @@ pub struct Job {
     pub origin: Arc<Origin>,
     /// Where a requester waits for an answer.
     pub reply: Option<Subject>,
-    /// The plan that decides about it, whatever is reloaded meanwhile.
+    /// The plan that was in force when it was taken in.
     pub plan: Arc<Plan>,
     /// The source's messages in flight, of which it is one.
     pub flight: Arc<InFlight>,
@@ -58,6 +58,8 @@ pub struct Job {
 pub struct Task {
     /// The delivery.
     pub job: Arc<Job>,
+    /// The plan that decides about this try: that of the delivery, until it is tried again here.
+    pub plan: Arc<Plan>,
     /// The rule, by its position in the plan.
     pub rule: usize,
     /// Which try this is, counted from 1. A try that failed because NATS could not be reached does not count.
@@ -68,6 +70,8 @@ pub struct Task {
     pub(super) key: Option<LaneKey>,
     /// What its result decides about.
     pub(super) probes: Vec<Probe>,
+    /// Whether it was tried here before.
+    pub(super) tried_here: bool,
     /// Whether its source is paused until it succeeds.
     pub(super) stuck: bool,
 }
@@ -168,13 +172,37 @@ impl Task {
         let plan = &job.plan.rules[rule];
         let key = plan.order_by.as_ref().map(|by| (plan.number, by.key(&job.message, &job.plan.json)));
         let tries = job.origin.delivery.max(1);
-        Self { job: Arc::clone(job), rule, tries, waits: tries - 1, key, probes: Vec::new(), stuck: false }
+        let plan = Arc::clone(&job.plan);
+        Self {
+            job: Arc::clone(job),
+            plan,
+            rule,
+            tries,
+            waits: tries - 1,
+            key,
+            probes: Vec::new(),
+            tried_here: false,
+            stuck: false,
+        }
     }
 
     /// The rule.
     #[must_use]
     pub fn rule(&self) -> &RulePlan {
-        &self.job.plan.rules[self.rule]
+        &self.plan.rules[self.rule]
+    }
+
+    /// Takes the newest plan for its next try, as a message does that is delivered again, so that a corrected rule helps
+    /// what is stuck. Without a rule of this name that still takes it, the old plan has to do.
+    pub(super) fn renew(&mut self, newest: &Arc<Plan>) {
+        let (number, subject) = (self.rule().number, self.job.message.subject.as_str());
+        if Arc::ptr_eq(&self.plan, newest) {
+            return;
+        }
+        if let Some(rule) = newest.rules.iter().position(|rule| rule.number == number && rule.subject.matches(subject))
+        {
+            (self.plan, self.rule) = (Arc::clone(newest), rule);
+        }
     }
 
     /// Where the message came from, as a plugin sees it: a try here counts like a delivery.

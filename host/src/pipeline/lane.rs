@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use tokio::sync::mpsc;
 
 use crate::backbone::Publisher;
-use crate::plan::Plan;
+use crate::plan::{Live, Pinned, Plan};
 use crate::telemetry::Readiness;
 
 use super::emit::{Emitted, Routed};
@@ -32,6 +32,8 @@ pub struct LanesSettings {
     pub observer: Option<Observer>,
     /// Is told when dead letters cannot be stored.
     pub readiness: Readiness,
+    /// The plan in force.
+    pub live: Live,
 }
 
 /// The lanes, running.
@@ -49,6 +51,7 @@ struct Lane {
     runner: Runner,
     publisher: Publisher,
     observer: Option<Observer>,
+    live: Pinned,
     /// The newest plan seen, to notice when instances have become useless.
     plan: Option<Arc<Plan>>,
 }
@@ -97,6 +100,7 @@ impl Lanes {
                 runner,
                 publisher: settings.publisher.clone(),
                 observer: settings.observer.clone(),
+                live: settings.live.reader(),
                 plan: None,
             }
         });
@@ -159,13 +163,16 @@ impl Lane {
         }
     }
 
-    fn route(&mut self, task: Task) -> Routed {
-        let job = &task.job;
-        if self.plan.as_ref().is_none_or(|plan| !Arc::ptr_eq(plan, &job.plan)) {
-            self.runner.keep_only(&job.plan);
-            self.plan = Some(Arc::clone(&job.plan));
+    fn route(&mut self, mut task: Task) -> Routed {
+        if task.tried_here {
+            task.renew(&self.live.pin());
         }
-        let outcome = self.runner.run(&job.plan, task.rule(), &job.message, &task.origin());
+        let (job, plan) = (&task.job, &task.plan);
+        if self.plan.as_ref().is_none_or(|known| !Arc::ptr_eq(known, plan)) {
+            self.runner.keep_only(plan);
+            self.plan = Some(Arc::clone(plan));
+        }
+        let outcome = self.runner.run(plan, task.rule(), &job.message, &task.origin());
         Routed::new(task, outcome, self.observer.as_ref())
     }
 }

@@ -148,7 +148,7 @@ pub fn observations(
 /// What became of a task's message in its rule.
 pub(super) fn of_task(task: &Task, outcome: &Outcome) -> Vec<Observation> {
     let job = &task.job;
-    of_rule(&job.plan, task.rule(), &job.flight.source, &job.message, &job.origin, outcome, &task.tried())
+    of_rule(&task.plan, task.rule(), &job.flight.source, &job.message, &job.origin, outcome, &task.tried())
 }
 
 fn of_rule(

@@ -189,6 +189,7 @@ impl Shelf {
         let job = Arc::clone(&task.job);
         let (how, fate) = match settled {
             Settled::Again { after, counts } if job.in_place => {
+                task.tried_here = true;
                 task.waits = task.waits.saturating_add(1);
                 task.tries = task.tries.saturating_add(counts.into());
                 // Tries that are used up lead here only if giving up means to pause.

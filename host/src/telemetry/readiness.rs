@@ -1,6 +1,6 @@
 //! Whether Trackside does its work right now, and if not, what it lacks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use tokio::sync::watch;
@@ -53,6 +53,14 @@ impl Readiness {
     /// Says that a condition is of no interest any more, so that nobody waits for it.
     pub fn forget(&self, condition: &Condition) {
         self.change(|conditions| conditions.remove(condition));
+    }
+
+    /// Forgets what is said of the dead letters of rules other than these.
+    pub fn keep_dead_letters_of(&self, rules: &BTreeSet<RuleName>) {
+        self.change(|conditions| {
+            conditions
+                .retain(|condition, _| !matches!(condition, Condition::DeadLetters(rule) if !rules.contains(rule)));
+        });
     }
 
     /// The conditions as they are now.
@@ -140,6 +148,12 @@ mod tests {
         assert_eq!(readiness.now().reasons(), ["source orders: the consumer is gone"]);
         readiness.forget(&Condition::Source(orders));
         assert!(readiness.now().is_ready());
+        let rule = RuleName::new("gone").unwrap();
+        readiness.set(Condition::DeadLetters(rule.clone()), Err("no stream takes them".to_owned()));
+        readiness.keep_dead_letters_of(&[rule].into());
+        assert!(!readiness.now().is_ready());
+        readiness.keep_dead_letters_of(&BTreeSet::new());
+        assert!(readiness.now().is_ready(), "a rule that is no more has no letters");
         readiness.set(Condition::Running, Err("draining".to_owned()));
         assert!(readiness.now().is_draining() && !readiness.now().is_ready());
     }

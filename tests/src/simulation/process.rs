@@ -45,7 +45,12 @@ impl Process {
         let mut compiler = world.compiler(metrics.clone());
         let rules = world.rules(variant);
         let live = Live::new(compiler.compile(rules).expect("the rules are right"));
-        let settings = LanesSettings { publisher: client.publisher(), observer: None, readiness: Readiness::new() };
+        let settings = LanesSettings {
+            publisher: client.publisher(),
+            observer: None,
+            readiness: Readiness::new(),
+            live: live.clone(),
+        };
         let instances = world.engine().instances_per_thread(lanes * World::PROCESSES);
         let runners = (0..lanes).map(|_| Runner::new(Instances::new(instances), false)).collect();
         let lanes = Lanes::start_as_tasks(runners, &settings);
