@@ -138,8 +138,7 @@ pub(in crate::rules) static SOURCE: Section = Section {
             Whole(1, 256),
             Said("none: instances share its messages one by one"),
             "With `stream`, and needed by rules with `order-by`: the stream is read by one instance at a time, in order. \
-             With more than one, each filter has `{partition}` as a token, each partition has a consumer of its own \
-             (`DURABLE-0` and so on), and instances share the partitions.",
+             Several partitions, shared by instances, cannot be read yet.",
         ),
         key(
             "double-ack",
@@ -351,8 +350,7 @@ pub(in crate::rules) static RULE: Section = Section {
             "atomic",
             Boolean,
             Value("false"),
-            "Whether the outputs of one message to one stream are stored together or not at all. Needs NATS 2.12 and \
-             `allow_atomic` on the stream.",
+            "Whether the outputs of one message to one stream are stored together or not at all. Cannot be asked for yet.",
         ),
         key("breaker", Table("[rule.breaker]"), Said("its defaults"), "When its outputs are left alone for a while."),
         key("on-failure", Table("[rule.on-failure]"), Said("its defaults"), "What happens to those that fail."),
