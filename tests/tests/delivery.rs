@@ -253,6 +253,21 @@ async fn a_plugin_that_crashes_again_and_again_is_left_alone_and_other_rules_go_
 }
 
 #[tokio::test]
+async fn a_rule_that_uses_a_plugin_twice_goes_on_when_the_plugin_does() {
+    let rules =
+        rule("", "[[rule.stage]]\nplugin = \"directed\"\n", "[rule.on-failure]\ndead-letter = \"dead.orders\"\n");
+    let (server, setup) = world(SHARED, &rules).await;
+    let config = std::fs::read_to_string(setup.path().join("trackside.toml")).expect("it was written");
+    let breaker = "[plugins.directed.breaker]\nfailures = 2\nopen-for = \"100ms\"\n[plugins.directed]";
+    setup.write("trackside.toml", config.replace("[plugins.directed]", breaker));
+    let trackside = Trackside::start(&setup).await;
+    publish(&server, &[("orders.a", "t"), ("orders.a", "t")]).await;
+    until("the breaker to open", async || trackside.log().contains("breaker=\"plugin directed\"").then_some(())).await;
+    publish(&server, &[("orders.a", "fine")]).await;
+    assert_eq!(texts(&server.stored("CLEAN", 1).await), ["fine"]);
+}
+
+#[tokio::test]
 async fn what_a_core_source_cannot_hold_is_dropped_counted_and_logged() {
     let (server, setup) = world(
         "[sources.orders]\nsubject = \"core.>\"\nmax-in-flight-messages = 1\n",

@@ -124,11 +124,17 @@ impl RulePlan {
         self.order_by.is_some() || self.on_failure.give_up == GiveUp::Pause
     }
 
-    /// The breakers that have to let its messages pass: those of its plugins, and those of its routes unless their
-    /// outputs are diverted.
+    /// The breakers that have to let its messages pass, each once: those of its plugins, and those of its routes unless
+    /// their outputs are diverted.
     pub fn breakers(&self) -> impl Iterator<Item = &Arc<Breaker>> {
+        // One that was asked twice would take the second question for that of another message, and say no.
+        let first = |position: usize, breaker: &Arc<Breaker>| {
+            !self.stages[..position].iter().any(|before| Arc::ptr_eq(&before.breaker, breaker))
+        };
+        let plugins = self.stages.iter().map(|stage| &stage.breaker).enumerate();
+        let plugins = plugins.filter(move |(position, breaker)| first(*position, breaker)).map(|(_, breaker)| breaker);
         let routes = self.routes.iter().filter(|_| self.divert.is_none());
-        self.stages.iter().map(|stage| &stage.breaker).chain(routes.map(|route| &route.breaker))
+        plugins.chain(routes.map(|route| &route.breaker))
     }
 
     /// The position of the route with this name.
