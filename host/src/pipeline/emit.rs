@@ -79,14 +79,22 @@ async fn publish(
     }
     task.probes.append(&mut probes);
     let (job, rule) = (&task.job, task.rule());
-    let mut pending = Vec::with_capacity(sent.len());
-    for output in sent {
-        let route = output.route;
+    let routes: Vec<_> = sent.iter().map(|output| output.route).collect();
+    let messages = sent.into_iter().map(|output| {
         let mut message = outgoing(rule, &job.plan.revision, &job.origin, output);
         message.reply.clone_from(&job.reply);
-        pending.push((route, publisher.publish(message).await));
-    }
-    Ok(pending)
+        message
+    });
+    let pending = if rule.atomic {
+        publisher.publish_together(messages.collect()).await
+    } else {
+        let mut pending = Vec::with_capacity(routes.len());
+        for message in messages {
+            pending.push(publisher.publish(message).await);
+        }
+        pending
+    };
+    Ok(routes.into_iter().zip(pending).collect())
 }
 
 /// Sends an output elsewhere while its route is left alone, if the rule says where.
