@@ -268,6 +268,61 @@ async fn a_rule_that_uses_a_plugin_twice_goes_on_when_the_plugin_does() {
 }
 
 #[tokio::test]
+async fn a_letter_that_no_stream_takes_as_it_is_is_stored_with_what_can_be_stored() {
+    let (server, setup) = world(SHARED, &rule("", "", "[rule.on-failure]\ndead-letter = \"dead.orders\"\n")).await;
+    let _trackside = Trackside::start(&setup).await;
+    let context = jetstream::new(server.client().await);
+    let mut headers = async_nats::HeaderMap::new();
+    // The source's stream takes it; with what a letter adds it is more than any stream takes.
+    headers.insert("Large", "x".repeat(65_400));
+    let stored = context.publish_with_headers("orders.a", headers, "x rejected".into()).await;
+    stored.expect("the client can publish").await.expect("the stream stores it");
+    let dead = server.stored("DEAD", 1).await;
+    assert_eq!(texts(&dead), ["x rejected"]);
+    assert_eq!(dead[0].header("Trackside-Dead-Headers-Omitted"), Some("1"));
+    server.settled("ORDERS", "trackside").await;
+}
+
+#[tokio::test]
+async fn core_messages_with_the_same_id_are_not_taken_for_each_other() {
+    let (server, setup) =
+        world("[sources.orders]\nsubject = \"core.>\"\n", &rule("", "", "").replace("orders.>", "core.>")).await;
+    let _trackside = Trackside::start(&setup).await;
+    let client = server.client().await;
+    for text in ["first", "second"] {
+        let mut headers = async_nats::HeaderMap::new();
+        headers.insert("Nats-Msg-Id", "1");
+        client.publish_with_headers("core.a", headers, text.into()).await.expect("the client can publish");
+    }
+    let stored = server.stored("CLEAN", 2).await;
+    let mut texts = texts(&stored);
+    texts.sort_unstable();
+    assert_eq!(texts, ["first", "second"]);
+}
+
+#[tokio::test]
+async fn a_stop_without_a_server_ends_in_time() {
+    let (mut server, setup) = world(
+        &format!("{SHARED}partitions = 1\nmax-in-flight-messages = 10000\n"),
+        &rule("order-by = \"subject.1\"", "", "[rule.on-failure]\ntries = 100\nbackoff = [\"1s\"]\n"),
+    )
+    .await;
+    let config = std::fs::read_to_string(setup.path().join("trackside.toml")).expect("it was written");
+    setup.write("trackside.toml", config.replace("[runtime]", "[runtime]\ndrain-timeout = \"500ms\""));
+    let mut messages = vec![("orders.a", "r\u{7f} never")];
+    messages.resize(5000, ("orders.a", "behind"));
+    publish(&server, &messages).await;
+    let trackside = Trackside::start(&setup).await;
+    until("everything to be taken in", async || {
+        let metrics = trackside.metrics().await;
+        (metrics["trackside_source_received_total{source=\"orders\"}"] >= 5000.0).then_some(())
+    })
+    .await;
+    server.stop();
+    assert_eq!(trackside.drain().await, 0);
+}
+
+#[tokio::test]
 async fn what_a_core_source_cannot_hold_is_dropped_counted_and_logged() {
     let (server, setup) = world(
         "[sources.orders]\nsubject = \"core.>\"\nmax-in-flight-messages = 1\n",

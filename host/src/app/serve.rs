@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -21,6 +22,9 @@ use super::Failure;
 use super::offline::{BUILD, engine, load};
 use super::reload::Loader;
 use super::sources::{self, Feed, Sources};
+
+/// How long handing back may take once the time for draining is over.
+const HAND_BACK_LIMIT: Duration = Duration::from_secs(2);
 
 /// How `dev` differs from `run`.
 #[derive(Debug, Default)]
@@ -135,7 +139,10 @@ impl Host {
         let finished = tokio::time::timeout(within, finish).await;
         if finished.is_err() {
             tracing::warn!(?within, "not everything in flight was finished in time; it is handed back to its sources");
-            lanes.abandon().await;
+            // Without a connection there is nobody to hand anything back to, and everything comes again by itself.
+            if tokio::time::timeout(HAND_BACK_LIMIT, lanes.abandon()).await.is_err() {
+                tracing::warn!("not everything could be handed back; it is delivered again after its ack wait");
+            }
         }
         if let Err(error) = connection.close(within).await {
             tracing::warn!("{error}");

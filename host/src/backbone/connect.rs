@@ -276,7 +276,9 @@ async fn assemble(settings: &NatsSettings, client: Client, link: Arc<Link>) -> R
     let refresh = tokio::spawn(Arc::clone(&index).keep_fresh(Arc::clone(&wire)));
     let reconnects = tokio::spawn(announce_reconnects(Arc::clone(&wire)));
     let tasks = Tasks([refresh, reconnects]);
-    Ok(Connection::new(NatsPublisher { parts: Arc::new(Parts { wire, index, echo, _tasks: tasks }) }))
+    Ok(Connection::new(NatsPublisher {
+        parts: Arc::new(Parts { wire, index, echo, batches: tokio::sync::Mutex::default(), _tasks: tasks }),
+    }))
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ struct Held {
     ended: bool,
 }
 
-/// Makes ids for messages that bring none: unique over processes and restarts.
+/// Makes ids for messages, unique over processes and restarts.
 #[derive(Debug)]
 struct Ids {
     process: String,
@@ -156,13 +156,10 @@ impl Queue {
 impl Ids {
     fn deliver(&mut self, message: async_nats::Message, received: SystemTime) -> Delivery {
         let headers = message.headers.as_ref().map(headers_from_wire).unwrap_or_default();
-        let id = match headers.get("Nats-Msg-Id") {
-            Some(id) => Arc::from(id),
-            None => {
-                self.count += 1;
-                Arc::from(format!("core:{}:{}", self.process, self.count))
-            }
-        };
+        // Never the producer's own `Nats-Msg-Id`: core NATS gives it no meaning, so two producers may use the same, and
+        // the outputs of one would be taken for duplicates of the other's.
+        self.count += 1;
+        let id = Arc::from(format!("core:{}:{}", self.process, self.count));
         let since = received.duration_since(UNIX_EPOCH).unwrap_or_default();
         Delivery {
             bytes: message.length,

@@ -15,6 +15,7 @@
 //!   stream that was deleted and made again.
 
 mod ack;
+mod batch;
 mod connect;
 mod connection;
 mod consumer;

@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use async_nats::client::traits::Publisher as _;
 use async_nats::header::NATS_MESSAGE_ID;
+use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::context::traits::Publisher as Publish;
 use async_nats::jetstream::context::{PublishAckFuture, PublishErrorKind};
 use async_nats::{HeaderMap, HeaderName, HeaderValue, jetstream};
 use bytes::Bytes;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
+use super::batch::Together;
 use super::connection::Tasks;
 use super::echo::{Echo, FlushFailure};
 use super::link::LinkState;
@@ -108,6 +110,18 @@ pub enum PublishError {
         /// What is wrong with its subject or headers.
         reason: String,
     },
+    /// Outputs that belong together cannot be stored together.
+    #[error("stream `{stream}` cannot store {messages} outputs of one message together: {reason}")]
+    NotTogether {
+        /// The stream that takes them.
+        stream: String,
+        /// How many there are.
+        messages: usize,
+        /// Why not, and what to do about it.
+        reason: String,
+        /// Whether it may be possible later, without another message or configuration.
+        retryable: bool,
+    },
     /// Whether a stream takes the subject is not known.
     #[error(
         "cannot tell whether a stream takes `{subject}`: {error}; `confirm = \"stream\"` or `\"flush\"` needs no answer"
@@ -129,7 +143,7 @@ impl PublishError {
             Self::NoStream { .. } | Self::Timeout { .. } | Self::Disconnected { .. } | Self::StreamsUnknown { .. } => {
                 true
             }
-            Self::Stream { retryable, .. } => *retryable,
+            Self::Stream { retryable, .. } | Self::NotTogether { retryable, .. } => *retryable,
             Self::TooLarge { .. } | Self::Invalid { .. } => false,
         }
     }
@@ -163,6 +177,8 @@ pub(super) struct Parts {
     pub(super) wire: Arc<Wire>,
     pub(super) index: Arc<StreamIndex>,
     pub(super) echo: Echo,
+    /// Whose turn it is to send a batch.
+    pub(super) batches: Mutex<()>,
     pub(super) _tasks: Tasks,
 }
 
@@ -170,14 +186,22 @@ pub(super) struct Parts {
 #[derive(Debug)]
 #[must_use = "a message is not safe before it is confirmed"]
 pub struct Pending {
-    subject: Subject,
-    kind: PendingKind,
+    pub(super) subject: Subject,
+    pub(super) kind: PendingKind,
 }
 
-enum PendingKind {
+pub(super) enum PendingKind {
     Stored { publisher: NatsPublisher, ack: PublishAckFuture, link: watch::Receiver<LinkState>, lost: u64 },
     Flushed { publisher: NatsPublisher, connects: u64 },
+    Together(Together),
     Memory(memory::Pending),
+}
+
+/// A message as the client takes it.
+pub(super) struct Ready {
+    subject: Subject,
+    headers: HeaderMap,
+    payload: Bytes,
 }
 
 impl std::fmt::Debug for PendingKind {
@@ -185,6 +209,7 @@ impl std::fmt::Debug for PendingKind {
         f.write_str(match self {
             Self::Stored { .. } => "Stored",
             Self::Flushed { .. } => "Flushed",
+            Self::Together(_) => "Together",
             Self::Memory(_) => "Memory",
         })
     }
@@ -206,32 +231,52 @@ impl Publisher {
             }
         }
     }
+
+    /// Publishes the outputs of one message: those that one stream takes are stored together or not at all, and their
+    /// results tell the same. The others are published as by [`publish`](Self::publish). There is a result for each
+    /// output, in the order of the outputs.
+    ///
+    /// A batch of which the stream has something already is completed instead of stored again. The server in memory
+    /// stores one by one.
+    pub async fn publish_together(&self, outputs: Vec<Outgoing>) -> Vec<Result<Pending, PublishError>> {
+        if let PublisherKind::Nats(nats) = &self.0 {
+            return nats.publish_together(outputs).await;
+        }
+        let mut results = Vec::with_capacity(outputs.len());
+        for outgoing in outputs {
+            results.push(self.publish(outgoing).await);
+        }
+        results
+    }
 }
 
 impl NatsPublisher {
-    async fn publish(&self, outgoing: Outgoing) -> Result<Pending, PublishError> {
-        let Outgoing { subject, reply, headers, payload, confirm, message_id } = outgoing;
-        self.check_size(&subject, &headers, &message_id, payload.len())?;
+    pub(super) async fn publish(&self, mut outgoing: Outgoing) -> Result<Pending, PublishError> {
+        let (confirm, reply) = (outgoing.confirm, outgoing.reply.take());
+        let message = self.ready(outgoing)?;
         let by_stream = match confirm {
             Confirm::Stream => true,
             Confirm::Flush => false,
             Confirm::Auto => self
                 .parts
                 .index
-                .takes(subject.as_str())
-                .map_err(|error| PublishError::StreamsUnknown { subject: subject.clone(), error })?,
+                .takes(message.subject.as_str())
+                .map_err(|error| PublishError::StreamsUnknown { subject: message.subject.clone(), error })?,
         };
-        let headers = to_wire(&headers, &message_id)
-            .map_err(|reason| PublishError::Invalid { subject: subject.clone(), reason })?;
         if !self.parts.wire.connected().await {
-            return Err(PublishError::Disconnected { subject });
+            return Err(PublishError::Disconnected { subject: message.subject });
         }
-        let kind = if by_stream {
-            self.send_to_stream(&subject, headers, payload).await?
-        } else {
-            self.send(&subject, reply.as_ref(), headers, payload).await?
-        };
-        Ok(Pending { subject, kind })
+        if by_stream { self.send_to_stream(message).await } else { self.send(message, reply.as_ref()).await }
+    }
+
+    /// Checks a message, and puts it in the client's terms.
+    pub(super) fn ready(&self, outgoing: Outgoing) -> Result<Ready, PublishError> {
+        let Outgoing { subject, headers, payload, message_id, .. } = outgoing;
+        self.check_size(&subject, &headers, &message_id, payload.len())?;
+        match to_wire(&headers, &message_id) {
+            Ok(headers) => Ok(Ready { subject, headers, payload }),
+            Err(reason) => Err(PublishError::Invalid { subject, reason }),
+        }
     }
 
     /// Waits until the server has read a message that was sent when there had been that many connections.
@@ -248,28 +293,22 @@ impl NatsPublisher {
         }
     }
 
-    async fn send_to_stream(
-        &self,
-        subject: &Subject,
-        headers: HeaderMap,
-        payload: Bytes,
-    ) -> Result<PendingKind, PublishError> {
+    pub(super) async fn send_to_stream(&self, message: Ready) -> Result<Pending, PublishError> {
+        let Ready { subject, headers, payload } = message;
         let link = self.parts.wire.link.watch();
         let lost = link.borrow().lost;
         let message = jetstream::message::OutboundMessage::new(subject.as_str().into(), payload, Some(headers));
         match Publish::publish_message(&self.parts.wire.jetstream, message).await {
-            Ok(ack) => Ok(PendingKind::Stored { publisher: self.clone(), ack, link, lost }),
-            Err(error) => Err(self.failed(subject, &error)),
+            Ok(ack) => {
+                let kind = PendingKind::Stored { publisher: self.clone(), ack, link, lost };
+                Ok(Pending { subject, kind })
+            }
+            Err(error) => Err(self.failed(&subject, &error)),
         }
     }
 
-    async fn send(
-        &self,
-        subject: &Subject,
-        reply: Option<&Subject>,
-        headers: HeaderMap,
-        payload: Bytes,
-    ) -> Result<PendingKind, PublishError> {
+    pub(super) async fn send(&self, message: Ready, reply: Option<&Subject>) -> Result<Pending, PublishError> {
+        let Ready { subject, headers, payload } = message;
         let message = async_nats::message::OutboundMessage {
             subject: subject.as_str().into(),
             reply: reply.map(|reply| reply.as_str().into()),
@@ -279,13 +318,13 @@ impl NatsPublisher {
         let after = self.parts.wire.request_timeout;
         let connects = self.parts.wire.connects();
         match tokio::time::timeout(after, self.parts.wire.client.publish_message(message)).await {
-            Ok(Ok(())) => Ok(PendingKind::Flushed { publisher: self.clone(), connects }),
+            Ok(Ok(())) => Ok(Pending { subject, kind: PendingKind::Flushed { publisher: self.clone(), connects } }),
             Ok(Err(error)) => match error.kind() {
-                async_nats::PublishErrorKind::Send => Err(PublishError::Disconnected { subject: subject.clone() }),
-                _ => Err(PublishError::Invalid { subject: subject.clone(), reason: error.to_string() }),
+                async_nats::PublishErrorKind::Send => Err(PublishError::Disconnected { subject }),
+                _ => Err(PublishError::Invalid { subject, reason: error.to_string() }),
             },
-            Err(_) if self.parts.wire.is_connected() => Err(PublishError::Timeout { subject: subject.clone(), after }),
-            Err(_) => Err(PublishError::Disconnected { subject: subject.clone() }),
+            Err(_) if self.parts.wire.is_connected() => Err(PublishError::Timeout { subject, after }),
+            Err(_) => Err(PublishError::Disconnected { subject }),
         }
     }
 
@@ -331,7 +370,7 @@ impl Pending {
     #[must_use]
     pub fn is_stored(&self) -> bool {
         match &self.kind {
-            PendingKind::Stored { .. } => true,
+            PendingKind::Stored { .. } | PendingKind::Together(_) => true,
             PendingKind::Flushed { .. } => false,
             PendingKind::Memory(pending) => pending.is_stored(),
         }
@@ -348,6 +387,7 @@ impl Pending {
             PendingKind::Flushed { publisher, connects } => {
                 return publisher.flush(&subject, connects).await.map(|()| Confirmed::Flushed);
             }
+            PendingKind::Together(outcome) => return outcome.await,
             PendingKind::Memory(pending) => return pending.confirmed().await,
         };
         // A confirmation cannot outlive the connection it would have come by: waiting on would only cost time.
@@ -365,11 +405,13 @@ impl Pending {
     }
 }
 
-/// What a stream said no to. Codes below 500 are about the message, 5xx about the stream's state, and 409 means
-/// that the same message id is being stored right now.
+/// What a stream said no to. Codes below 500 are about the message, 5xx about the stream's state. 409 means that the same
+/// message id is being stored right now, 429 that there are too many unfinished batches, and a batch is incomplete when
+/// the rest of it was lost.
 fn refused(subject: Subject, refusal: &jetstream::Error) -> PublishError {
     let code = refusal.error_code();
-    let retryable = refusal.code() == 409 || refusal.code() >= 500;
+    let incomplete = code == ErrorCode::ATOMIC_PUBLISH_INCOMPLETE_BATCH;
+    let retryable = incomplete || matches!(refusal.code(), 409 | 429 | 500..);
     PublishError::Stream { subject, text: describe(refusal), code: code.0, retryable }
 }
 

@@ -1,10 +1,12 @@
 //! Which subjects a stream takes: a snapshot of all streams' subjects, renewed often enough that a publisher can
 //! tell from it whether to wait for a stream's confirmation.
 //!
+//! It also tells which stream that is, for outputs that are to be stored together.
+//!
 //! What a stream took once counts as stored for as long as the process lives. Otherwise the outputs of a rule would
 //! turn into mere core messages the moment somebody deletes their stream, and be acknowledged without being kept.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -33,24 +35,32 @@ const ADVISORIES: [&str; 3] = [
 pub(super) struct StreamIndex {
     snapshot: ArcSwap<Snapshot>,
     /// Every subject that a stream took so far.
-    ever: Mutex<BTreeSet<String>>,
+    ever: Mutex<Listing>,
     stale: Notify,
 }
 
 #[derive(Debug)]
 enum Snapshot {
     Unknown(JetStreamError),
-    Known(Subjects),
+    Known {
+        /// The subjects that streams take.
+        now: Subjects,
+        /// Those that streams took since the process began.
+        ever: Subjects,
+    },
 }
+
+/// Subjects, each with the name of its stream.
+type Listing = BTreeMap<String, Arc<str>>;
 
 impl StreamIndex {
     /// Takes the first snapshot. That it fails is no error yet: nobody may ever ask.
     pub(super) async fn load(wire: &Wire) -> Self {
-        let mut ever = BTreeSet::new();
+        let mut ever = Listing::new();
         let snapshot = match list(wire).await {
             Ok(listed) => {
                 ever = listed;
-                Snapshot::Known(ever.iter().map(String::as_str).collect())
+                Snapshot::Known { now: Subjects::of(&ever), ever: Subjects::of(&ever) }
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot list the streams; routes with `confirm = \"auto\"` have to wait for it");
@@ -63,7 +73,15 @@ impl StreamIndex {
     /// Whether a stream takes messages of this subject, or did so since the process began.
     pub(super) fn takes(&self, subject: &str) -> Result<bool, JetStreamError> {
         match &**self.snapshot.load() {
-            Snapshot::Known(subjects) => Ok(subjects.contain(subject)),
+            Snapshot::Known { ever, .. } => Ok(ever.find(subject).is_some()),
+            Snapshot::Unknown(error) => Err(error.clone()),
+        }
+    }
+
+    /// The stream that takes messages of this subject, as far as is known now.
+    pub(super) fn stream_of(&self, subject: &str) -> Result<Option<Arc<str>>, JetStreamError> {
+        match &**self.snapshot.load() {
+            Snapshot::Known { now, .. } => Ok(now.find(subject).cloned()),
             Snapshot::Unknown(error) => Err(error.clone()),
         }
     }
@@ -99,7 +117,10 @@ impl StreamIndex {
 
     pub(super) async fn refresh(&self, wire: &Wire) {
         match list(wire).await {
-            Ok(listed) => self.snapshot.store(Arc::new(Snapshot::Known(self.remember(listed)))),
+            Ok(listed) => {
+                let now = Subjects::of(&listed);
+                self.snapshot.store(Arc::new(Snapshot::Known { now, ever: self.remember(listed) }));
+            }
             // What is known stays: it is rather right than not.
             Err(error) => tracing::debug!(%error, "cannot list the streams"),
         }
@@ -108,9 +129,9 @@ impl StreamIndex {
 
 impl StreamIndex {
     /// Adds what is listed to what was ever listed, and tells of what is there no longer.
-    fn remember(&self, listed: BTreeSet<String>) -> Subjects {
+    fn remember(&self, listed: Listing) -> Subjects {
         let mut ever = self.ever.lock().unwrap_or_else(PoisonError::into_inner);
-        let gone: Vec<&str> = ever.difference(&listed).map(String::as_str).collect();
+        let gone: Vec<&str> = ever.keys().filter(|had| !listed.contains_key(*had)).map(String::as_str).collect();
         if !gone.is_empty() {
             tracing::warn!(
                 subjects = gone.join(" "),
@@ -118,7 +139,7 @@ impl StreamIndex {
             );
         }
         ever.extend(listed);
-        ever.iter().map(String::as_str).collect()
+        Subjects::of(&ever)
     }
 }
 
@@ -136,12 +157,13 @@ struct Listed {
 
 #[derive(Debug, Deserialize)]
 struct ListedConfig {
+    name: String,
     #[serde(default)]
     subjects: Vec<String>,
 }
 
-async fn list(wire: &Wire) -> Result<BTreeSet<String>, JetStreamError> {
-    let mut subjects = BTreeSet::new();
+async fn list(wire: &Wire) -> Result<Listing, JetStreamError> {
+    let mut subjects = Listing::new();
     let mut offset = 0;
     while offset < MAX_STREAMS {
         let request = serde_json::json!({ "offset": offset });
@@ -154,7 +176,10 @@ async fn list(wire: &Wire) -> Result<BTreeSet<String>, JetStreamError> {
         let streams = page.streams.unwrap_or_default();
         offset += streams.len();
         let last = streams.is_empty();
-        subjects.extend(streams.into_iter().flat_map(|stream| stream.config.subjects));
+        for ListedConfig { name, subjects: taken } in streams.into_iter().map(|stream| stream.config) {
+            let name: Arc<str> = name.into();
+            subjects.extend(taken.into_iter().map(|subject| (subject, Arc::clone(&name))));
+        }
         if last || offset >= page.total {
             break;
         }
@@ -162,87 +187,83 @@ async fn list(wire: &Wire) -> Result<BTreeSet<String>, JetStreamError> {
     Ok(subjects)
 }
 
-/// A set of subject patterns, asked by walking the tokens of a subject.
+/// Subject patterns with the streams that they belong to, asked by walking the tokens of a subject.
 #[derive(Debug, Default)]
 struct Subjects {
     tokens: HashMap<Box<str>, Subjects>,
-    /// A pattern ends here.
-    ends: bool,
-    /// A pattern goes on here with `>`.
-    tail: bool,
-}
-
-impl<'p> FromIterator<&'p str> for Subjects {
-    fn from_iter<I: IntoIterator<Item = &'p str>>(patterns: I) -> Self {
-        let mut subjects = Self::default();
-        for pattern in patterns {
-            subjects.insert(pattern);
-        }
-        subjects
-    }
+    /// Whose pattern ends here.
+    ends: Option<Arc<str>>,
+    /// Whose pattern goes on here with `>`.
+    tail: Option<Arc<str>>,
 }
 
 impl Subjects {
-    fn insert(&mut self, pattern: &str) {
+    fn of(listing: &Listing) -> Self {
+        let mut subjects = Self::default();
+        for (pattern, stream) in listing {
+            subjects.insert(pattern, stream);
+        }
+        subjects
+    }
+
+    fn insert(&mut self, pattern: &str, stream: &Arc<str>) {
         let mut node = self;
         for token in pattern.split('.') {
             if token == ">" {
-                node.tail = true;
+                node.tail = Some(Arc::clone(stream));
                 return;
             }
             node = node.tokens.entry(Box::from(token)).or_default();
         }
-        node.ends = true;
+        node.ends = Some(Arc::clone(stream));
     }
 
     /// Recursion is as deep as the stored patterns have tokens.
-    fn contain(&self, subject: &str) -> bool {
-        if self.tail {
-            return true;
+    fn find(&self, subject: &str) -> Option<&Arc<str>> {
+        if self.tail.is_some() {
+            return self.tail.as_ref();
         }
         let (token, rest) = match subject.split_once('.') {
             Some((token, rest)) => (token, Some(rest)),
             None => (subject, None),
         };
-        [token, "*"].into_iter().filter_map(|token| self.tokens.get(token)).any(|node| match rest {
-            Some(rest) => node.contain(rest),
-            None => node.ends,
+        [token, "*"].into_iter().filter_map(|token| self.tokens.get(token)).find_map(|node| match rest {
+            Some(rest) => node.find(rest),
+            None => node.ends.as_ref(),
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Subjects;
+    use super::{Listing, Subjects};
 
     #[test]
     fn a_subject_is_found_by_any_pattern_that_stands_for_it() {
-        let mut subjects = Subjects::default();
-        for pattern in ["orders.>", "a.*.c", "a.b", "*.x.y.z", "exact"] {
-            subjects.insert(pattern);
-        }
+        let patterns = ["orders.>", "a.*.c", "a.b", "*.x.y.z", "exact"];
+        let listing: Listing = patterns.iter().map(|&pattern| (pattern.to_owned(), pattern.into())).collect();
+        let subjects = Subjects::of(&listing);
         for (subject, want) in [
-            ("orders.eu", true),
-            ("orders.eu.de", true),
-            ("orders", false),
-            ("a.b", true),
-            ("a.b.c", true),
-            ("a.q.c", true),
-            ("a.q.d", false),
-            ("a.x.y.z", true),
-            ("a.x.y", false),
-            ("exact", true),
-            ("exact.not", false),
-            ("none", false),
+            ("orders.eu", Some("orders.>")),
+            ("orders.eu.de", Some("orders.>")),
+            ("orders", None),
+            ("a.b", Some("a.b")),
+            ("a.b.c", Some("a.*.c")),
+            ("a.q.c", Some("a.*.c")),
+            ("a.q.d", None),
+            ("a.x.y.z", Some("*.x.y.z")),
+            ("a.x.y", None),
+            ("exact", Some("exact")),
+            ("exact.not", None),
+            ("none", None),
         ] {
-            assert_eq!(subjects.contain(subject), want, "{subject}");
+            assert_eq!(subjects.find(subject).map(|stream| &**stream), want, "{subject}");
         }
     }
 
     #[test]
     fn everything_is_taken_by_a_stream_of_everything() {
-        let mut subjects = Subjects::default();
-        subjects.insert(">");
-        assert!(subjects.contain("a") && subjects.contain("a.b.c"));
+        let subjects = Subjects::of(&Listing::from([(">".to_owned(), "ALL".into())]));
+        assert!(subjects.find("a").is_some() && subjects.find("a.b.c").is_some());
     }
 }

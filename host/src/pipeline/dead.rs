@@ -58,6 +58,8 @@ pub mod header {
     pub const KEY: &str = "Trackside-Dead-Key";
     /// How long the payload was that made the letter too large, and is not in it.
     pub const PAYLOAD_OMITTED: &str = "Trackside-Dead-Payload-Omitted";
+    /// Instead of the original's headers: how many there were.
+    pub const HEADERS_OMITTED: &str = "Trackside-Dead-Headers-Omitted";
     /// On what a replay made: the sequence of the letter that was replayed.
     pub const REPLAYED: &str = "Trackside-Replayed";
 }
@@ -127,6 +129,35 @@ pub(crate) fn without_payload(mut letter: Outgoing) -> Outgoing {
     letter.headers.push(header::PAYLOAD_OMITTED, format!("{bytes} bytes"));
     letter.payload = rest;
     letter
+}
+
+/// The same letter without the headers of the original, for when the stream refuses them: a stream takes 64 KiB of
+/// headers, and what is said about a letter comes on top.
+#[must_use]
+pub(super) fn without_headers(mut letter: Outgoing) -> Outgoing {
+    if letter.headers.get(header::ENCRYPTED).is_some() {
+        return facts_only(letter);
+    }
+    let before = letter.headers.len();
+    letter
+        .headers
+        .retain(|header| header.name.starts_with("Trackside-") && !header.name.starts_with(header::KEPT_PREFIX));
+    let omitted = before - letter.headers.len();
+    letter.headers.push(header::HEADERS_OMITTED, omitted.to_string());
+    letter
+}
+
+/// The same letter with nothing of the original: where that is can be read from what is left.
+#[must_use]
+pub(super) fn facts_only(letter: Outgoing) -> Outgoing {
+    let mut letter = without_payload(letter);
+    let sealed = letter.headers.get(header::ENCRYPTED).is_some();
+    letter.payload = Bytes::new();
+    if sealed {
+        letter.headers.push(header::HEADERS_OMITTED, "all");
+        return letter;
+    }
+    without_headers(letter)
 }
 
 fn unrouted(template: &Template) -> Subject {

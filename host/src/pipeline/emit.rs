@@ -79,14 +79,22 @@ async fn publish(
     }
     task.probes.append(&mut probes);
     let (job, rule) = (&task.job, task.rule());
-    let mut pending = Vec::with_capacity(sent.len());
-    for output in sent {
-        let route = output.route;
+    let routes: Vec<_> = sent.iter().map(|output| output.route).collect();
+    let messages = sent.into_iter().map(|output| {
         let mut message = outgoing(rule, &task.plan.revision, &job.origin, output);
         message.reply.clone_from(&job.reply);
-        pending.push((route, publisher.publish(message).await));
-    }
-    Ok(pending)
+        message
+    });
+    let pending = if rule.atomic {
+        publisher.publish_together(messages.collect()).await
+    } else {
+        let mut pending = Vec::with_capacity(routes.len());
+        for message in messages {
+            pending.push(publisher.publish(message).await);
+        }
+        pending
+    };
+    Ok(routes.into_iter().zip(pending).collect())
 }
 
 /// Sends an output elsewhere while its route is left alone, if the rule says where.
@@ -110,6 +118,7 @@ fn divert(task: &Task, mut output: Output, probes: &mut Vec<Probe>) -> Result<Ou
         .map_err(|error| Failure::of_rule(FailureClass::Route, format!("route {}: {error}", to.name)))?;
     rule.metrics.diverted();
     (output.headers, output.payload) = (message.headers, message.payload);
+    output.diverted_from = Some(output.route);
     (output.route, output.confirm) = (other, to.confirm);
     Ok(output)
 }
@@ -120,7 +129,13 @@ pub fn outgoing(rule: &RulePlan, revision: &Revision, origin: &Origin, output: O
     let mut headers = output.headers;
     headers.push("Trackside-Rule", rule.name.as_str());
     headers.push("Trackside-Revision", revision.as_str());
-    let route = rule.routes[output.route].name.as_str();
+    let mut route = rule.routes[output.route].name.to_string();
+    if let Some(own) = output.diverted_from {
+        // Two outputs of one message may be diverted to one route.
+        let own = &rule.routes[own].name;
+        headers.push("Trackside-Diverted-From", own.as_str());
+        route = format!("{own}>{route}");
+    }
     let part = if output.part.is_empty() { "0" } else { &output.part };
     Outgoing {
         subject: output.subject,

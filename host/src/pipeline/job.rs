@@ -147,12 +147,19 @@ impl Job {
     /// The one place where a fate turns into an acknowledgement.
     pub(super) async fn resolve(&self, fate: &Acked) {
         let Some(acker) = self.acker.lock().await.take() else { return };
+        let comes_again = matches!(fate, Acked::Retried(_));
+        if comes_again {
+            // Before the server hears of it: it may deliver the message again at once.
+            self.flight.left(self, true);
+        }
         let resolved = match fate {
             Acked::Acknowledged => acker.ack().await,
             Acked::Retried(after) => acker.nak(Some(*after).filter(|after| !after.is_zero())).await,
             Acked::Terminated => acker.term("rejected, and the rule keeps no dead letters").await,
         };
-        self.flight.left(self, matches!(fate, Acked::Retried(_)));
+        if !comes_again {
+            self.flight.left(self, false);
+        }
         self.flight.metrics.settled(self.begun.elapsed(), *fate == Acked::Acknowledged);
         if let Err(error) = resolved {
             // The server redelivers it, and the outputs' ids keep them from being stored twice.

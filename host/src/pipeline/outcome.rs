@@ -32,6 +32,8 @@ pub struct Output {
     pub headers: Headers,
     /// Its payload.
     pub payload: Bytes,
+    /// The route that the stages chose, where the output is sent elsewhere because that one is left alone.
+    pub diverted_from: Option<usize>,
     /// How it counts as safe.
     pub confirm: Confirm,
     /// Which part of the message it is; empty for the message itself.

@@ -17,6 +17,7 @@ use crate::plan::RulePlan;
 use crate::rules::OnFailure;
 use crate::telemetry::{Condition, Readiness};
 
+use super::dead::{dead_letter, facts_only, without_headers, without_payload};
 use super::emit::{Emitted, Sent, fail};
 use super::job::{Acked, Task};
 use super::lane::LanesSettings;
@@ -154,6 +155,10 @@ impl Shelf {
                     Ok(pending) => pending.confirmed().await.map(|_| ()),
                     Err(error) => Err(error),
                 };
+                let confirmed = match confirmed {
+                    Err(error) if !error.retryable() => self.store_reduced(task, &failure, error).await,
+                    other => other,
+                };
                 match confirmed {
                     Ok(()) => {
                         self.letters.stored(rule);
@@ -182,6 +187,26 @@ impl Shelf {
                 Settled::Over(Acked::Terminated)
             }
         }
+    }
+
+    /// Stores what can be stored of a letter that was refused for what it is: a letter that nobody takes would be tried
+    /// for ever, and hold up whatever comes after it.
+    async fn store_reduced(&self, task: &Task, failure: &Failure, mut error: PublishError) -> Result<(), PublishError> {
+        let (job, rule) = (&task.job, task.rule());
+        for reduce in [without_payload, without_headers, facts_only] {
+            let (source, tried) = (&job.flight.source, task.tried());
+            let letter = dead_letter(&task.plan, rule, source, &job.message, &job.origin, failure, &tried);
+            let Some(letter) = letter else { break };
+            let stored = match self.publisher.publish(reduce(letter)).await {
+                Ok(pending) => pending.confirmed().await.map(|_| ()),
+                Err(error) => Err(error),
+            };
+            match stored {
+                Err(refused) if !refused.retryable() => error = refused,
+                settled => return settled,
+            }
+        }
+        Err(error)
     }
 
     /// Takes a task out of its lane: on to its next try here, or out of the pipeline.

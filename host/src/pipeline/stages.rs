@@ -223,6 +223,7 @@ fn emit(
             subject,
             headers: headers.clone(),
             payload: branch.message.payload.clone(),
+            diverted_from: None,
             confirm: to.confirm,
             part: branch.part.clone(),
             stages: branch.traces.clone(),

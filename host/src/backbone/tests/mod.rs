@@ -1,6 +1,7 @@
 //! The backbone against a real nats-server, whose path is in the environment variable `NATS_SERVER`.
 
 mod acknowledging;
+mod batches;
 mod connecting;
 mod consumers;
 mod held;

@@ -44,6 +44,16 @@ fn numbers(deliveries: &[Delivery]) -> Vec<u32> {
     deliveries.iter().map(|delivery| payload(delivery).parse().expect("a number")).collect()
 }
 
+/// Somebody who claims to be the pinned instance takes a message away; its payload.
+async fn steal(client: &async_nats::Client) -> Bytes {
+    let id = info(client).await.priority_groups.remove(0).pinned_client_id.expect("is pinned");
+    let request = serde_json::json!({ "batch": 1, "group": "trackside", "id": id, "expires": 10_000_000_000_u64 });
+    let mut loot = within(client.subscribe("loot")).await.expect("subscribes");
+    let (subject, request) = ("$JS.API.CONSUMER.MSG.NEXT.ORDERS.reader", Bytes::from(request.to_string()));
+    within(client.publish_with_reply(subject, "loot", request)).await.expect("is sent");
+    within(loot.next()).await.expect("is delivered").payload
+}
+
 /// Everything that the server sent to this connection before has come.
 async fn round_trip(connection: &Connection) {
     let pending = connection.publisher().publish(outgoing("a", "1")).await.expect("is sent");
@@ -209,14 +219,7 @@ async fn a_delivery_that_did_not_arrive_comes_before_anything_newer() {
     let connection = connected(&server).await;
     let mut source = opened(&connection, Duration::from_secs(1)).await;
     let held = take(&mut source, 3).await;
-    // Somebody who claims to be us takes one away.
-    let id = info(&other).await.priority_groups.remove(0).pinned_client_id.expect("is pinned");
-    let request = serde_json::json!({ "batch": 1, "group": "trackside", "id": id, "expires": 10_000_000_000_u64 });
-    let mut loot = within(other.subscribe("loot")).await.expect("subscribes");
-    let (subject, request) = ("$JS.API.CONSUMER.MSG.NEXT.ORDERS.reader", Bytes::from(request.to_string()));
-    within(other.publish_with_reply(subject, "loot", request)).await.expect("is sent");
-    let stolen = within(loot.next()).await.expect("is delivered");
-    assert_eq!(stolen.payload, "3");
+    assert_eq!(steal(&other).await, "3");
     let taken = take(&mut source, 3).await;
     assert_eq!(numbers(&taken), [3, 4, 5]);
     assert_eq!(taken[0].origin.delivery, 2);
@@ -239,6 +242,29 @@ async fn a_delivery_that_is_handed_back_comes_again_before_anything_newer_unless
     store(&other, "orders.eu", 5..7).await;
     taken.remove(0).acker.nak(Some(Duration::from_millis(300))).await.expect("is sent");
     assert_eq!(numbers(&take(&mut source, 3).await), [5, 6, 0]);
+}
+
+#[tokio::test]
+async fn a_message_that_is_put_off_neither_holds_up_the_others_nor_hides_that_one_is_lost() {
+    let (server, other) = start(0..4).await;
+    let connection = connected(&server).await;
+    let mut source = opened(&connection, Duration::from_secs(1)).await;
+    let mut taken = take(&mut source, 2).await;
+    taken.remove(0).acker.nak(Some(Duration::from_secs(60 * 60))).await.expect("is sent");
+    taken.remove(0).acker.nak(None).await.expect("is sent");
+    let mut taken = take(&mut source, 2).await;
+    assert_eq!(numbers(&taken), [1, 2]);
+
+    taken.remove(0).acker.nak(Some(Duration::from_millis(50))).await.expect("is sent");
+    taken.remove(0).acker.ack().await.expect("is sent");
+    let again = take(&mut source, 2).await;
+    assert_eq!(numbers(&again), [3, 1]);
+    for delivery in again {
+        delivery.acker.ack().await.expect("is sent");
+    }
+    store(&other, "orders.eu", 4..6).await;
+    assert_eq!(steal(&other).await, "4");
+    assert_eq!(numbers(&take(&mut source, 2).await), [4, 5]);
 }
 
 #[tokio::test]

@@ -72,7 +72,7 @@ fn rule(table: &Table<'_>, known: Option<&Known>) -> Option<Parsed> {
         concurrency: table.whole("concurrency").and_then(|most| usize::try_from(most).ok()),
         priority: priority(table)
             .unwrap_or_else(|| known.and_then(|known| known.priority(&source)).unwrap_or_default()),
-        atomic: atomic(table),
+        atomic: table.boolean("atomic"),
         source,
         on_failure,
         location,
@@ -98,14 +98,6 @@ fn source(table: &Table<'_>, known: Option<&Known>) -> Option<SourceName> {
         return None;
     }
     SourceName::new(&text).ok()
-}
-
-fn atomic(table: &Table<'_>) -> bool {
-    let atomic = table.boolean("atomic");
-    if atomic {
-        table.error("atomic", "outputs cannot be stored together yet", "take it out");
-    }
-    atomic
 }
 
 fn order_by(table: &Table<'_>) -> Option<OrderBy> {

@@ -350,7 +350,8 @@ pub(in crate::rules) static RULE: Section = Section {
             "atomic",
             Boolean,
             Value("false"),
-            "Whether the outputs of one message to one stream are stored together or not at all. Cannot be asked for yet.",
+            "Whether the outputs of one message to one stream are stored together or not at all. Needs NATS 2.12 and \
+             `allow_atomic` on the stream.",
         ),
         key("breaker", Table("[rule.breaker]"), Said("its defaults"), "When its outputs are left alone for a while."),
         key("on-failure", Table("[rule.on-failure]"), Said("its defaults"), "What happens to those that fail."),
