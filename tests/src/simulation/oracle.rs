@@ -190,7 +190,7 @@ impl<'s> Oracle<'s> {
             None => message.verdict.may_fail() || self.troubled.contains(&(made.origin.clone(), made.rule.clone())),
             Some((route, part)) => rules.any(|rule| {
                 let outputs = message.verdict.outputs(rule.trap == "skip").unwrap_or_default();
-                outputs.iter().any(|(r, p)| p == part && (r == route || (rule.diverts && route == "overflow")))
+                outputs.iter().any(|(r, p)| p == part && (r == route || (rule.diverts && *route == diverted(r))))
             }),
         };
         if !called_for {
@@ -242,7 +242,7 @@ impl<'s> Oracle<'s> {
             outputs.iter().all(|(route, part)| {
                 // Nobody waits for a flush on behalf of a source that delivers at most once.
                 let unasked = rule.source == "live" && rule.subject_of(route).starts_with("core.");
-                unasked || made(Some((route, part))) || (rule.diverts && made(Some(("overflow", part))))
+                unasked || made(Some((route, part))) || (rule.diverts && made(Some((&diverted(route), part))))
             })
         })
     }
@@ -255,7 +255,11 @@ impl<'s> Oracle<'s> {
             let message = self.messages[&made.origin];
             let rules = self.rules(message).filter(|rule| rule.name == made.rule);
             let subjects: BTreeSet<_> = match &made.to {
-                Some((route, _)) => rules.map(|rule| rule.subject_of(route)).collect(),
+                // The last one of a diverted output's two routes is the one that it took.
+                Some((route, _)) => {
+                    let taken = route.rsplit('>').next().unwrap_or(route);
+                    rules.map(|rule| rule.subject_of(taken)).collect()
+                }
                 None => rules.map(Ruling::letters_to).collect(),
             };
             if !subjects.contains(stored.subject.as_str()) {
@@ -325,6 +329,11 @@ impl Made {
         };
         read().ok_or_else(|| Violation(format!("`{id}` is no id of an output")))
     }
+}
+
+/// What stands for the route in the id of an output that was diverted from it.
+fn diverted(from: &str) -> String {
+    format!("{from}>overflow")
 }
 
 fn origin(stream: &str, stored: &Stored) -> String {
