@@ -8,7 +8,8 @@
 //! cannot know when it begins. Then a [`Barrier`] holds back what comes until the server waits for no acknowledgement
 //! other than of what is held back and of what is worked on here, and everything held back goes on, sorted.
 //!
-//! An acknowledgement that is lost is no reason: its message comes again late, but it was in its place before.
+//! An acknowledgement that is lost is no reason: its message was in its place before. When it comes again, it is
+//! acknowledged again and not handed over.
 //!
 //! What is held back is bounded by the consumer's `max_ack_pending`, in messages. In bytes it is what the instance held
 //! that was delivered to before, which its room bounded, and one new message for each question asked meanwhile.
@@ -22,10 +23,10 @@ use tokio::time::Instant;
 use self::barrier::{Answer, Barrier, Why};
 use self::pin::Pin;
 use self::working::Working;
-use super::Delivery;
 use super::jetstream::Place;
 use super::source::Room;
 use super::wire::{JetStreamError, Wire};
+use super::{Acker, Delivery};
 
 mod barrier;
 mod pin;
@@ -48,6 +49,8 @@ pub(super) struct Ordered {
     /// What has come and cannot go on yet, by its sequence in the stream.
     held: BTreeMap<u64, Delivery>,
     barrier: Option<Barrier>,
+    /// Deliveries of messages that were resolved before: the server has to be told once more.
+    resolved_before: Vec<Acker>,
     /// When the server was told last that what is held back is not forgotten.
     told_server: Instant,
 }
@@ -64,6 +67,7 @@ impl Ordered {
             consumer_sequence: None,
             held: BTreeMap::new(),
             barrier: None,
+            resolved_before: Vec::new(),
             told_server: Instant::now(),
         }
     }
@@ -76,10 +80,16 @@ impl Ordered {
             // The ack wait ran out. The earlier delivery stands for both.
             return None;
         }
-        self.working.came(sequence);
         if let Some(barrier) = &mut self.barrier {
             barrier.came(sequence);
-        } else if self.held.is_empty() {
+        }
+        // A consumer that is set back to deliver once more begins to count anew.
+        if delivery.origin.delivery > 1 && self.working.was_done(sequence) {
+            self.resolved_before.push(delivery.acker);
+            return None;
+        }
+        self.working.came(sequence);
+        if self.barrier.is_none() && self.held.is_empty() {
             return Some(self.hand_over(sequence, delivery));
         }
         self.held.insert(sequence, delivery);
@@ -116,6 +126,10 @@ impl Ordered {
                 // Without a connection there is nobody to tell, and it comes again, which changes nothing.
                 let _ = delivery.acker.in_progress().await;
             }
+        }
+        while let Some(acker) = self.resolved_before.pop() {
+            // Should this be lost as well, it comes again as well.
+            let _ = acker.ack().await;
         }
         let Some(barrier) = &mut self.barrier else { return Ok(()) };
         match barrier.answer(&self.working)? {

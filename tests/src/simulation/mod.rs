@@ -13,6 +13,8 @@
 //!   messages, except of messages that were given up.
 //! * **Nothing invented.** Every output and dead letter belongs to a message and has the subject and payload that its
 //!   verdict calls for.
+//! * **Nothing left behind.** A process that has drained has answered every delivery, and with nothing in its way it
+//!   drains in time.
 //!
 //! The rules, the plan, the intake, the scheduler, the lanes, the plugin calls and the settlers are the ones that users
 //! run. Lanes are tasks here and not threads. That the oracle finds what it is there for is shown by [`Bug`]s.

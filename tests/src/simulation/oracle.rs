@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use trackside::backbone::memory::{Event, Happened, Server, Stored};
+use trackside::backbone::memory::{Event, Happened, Place, Server, Stored};
 
 use super::process::Ending;
 use super::ruling::{DURABLE, Ruling, rulings};
@@ -92,13 +92,18 @@ pub(super) fn judge(
     let events = server.events();
     let mut oracle = Oracle::new(scenario, server);
     let (mut swaps, mut process) = (in_force.iter().peekable(), 0);
+    let mut answers = Answers::default();
     let mut received: Vec<(String, usize)> = Vec::new();
     for (number, Event { what, .. }) in events.iter().enumerate() {
         while let Some((_, variant)) = swaps.next_if(|(since, _)| *since <= number) {
             oracle.in_force.insert(*variant);
         }
+        answers.take(what);
         match what {
-            Happened::Crashed(_) => process += 1,
+            Happened::Crashed(_) => {
+                answers.ended(endings[process], scenario.is_unhindered())?;
+                process += 1;
+            }
             Happened::Received { id, .. } => {
                 oracle.counts.deliveries += 1;
                 received.push((id.clone(), process));
@@ -116,6 +121,47 @@ pub(super) fn judge(
         }
     }
     Ok(oracle.counts)
+}
+
+/// What a process that leaves in good order owes to the server.
+#[derive(Default)]
+struct Answers {
+    /// Delivered to the process that runs, and not answered by it.
+    owed: BTreeSet<Place>,
+    /// Done with for good.
+    done: BTreeSet<Place>,
+}
+
+impl Answers {
+    fn take(&mut self, what: &Happened) {
+        match what {
+            Happened::Delivered { place, .. } if !self.done.contains(place) => {
+                self.owed.insert(place.clone());
+            }
+            Happened::Acknowledged(place) | Happened::Terminated(place) => {
+                self.done.insert(place.clone());
+                self.owed.remove(place);
+            }
+            Happened::HandedBack(place, _) | Happened::AnswerLost(place) => {
+                self.owed.remove(place);
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether a process that has ended has kept its word.
+    fn ended(&mut self, ending: Ending, unhindered: bool) -> Result<(), Violation> {
+        let owed = std::mem::take(&mut self.owed);
+        match (ending, owed.first()) {
+            (Ending::Drained, Some(place)) => Err(Violation(format!(
+                "{place} was neither acknowledged nor handed back by a process that had drained"
+            ))),
+            (Ending::HandedBack, _) if unhindered => {
+                Err(Violation("a process could not drain in time, and nothing was in its way".to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl<'s> Oracle<'s> {

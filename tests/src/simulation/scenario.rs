@@ -88,6 +88,14 @@ impl Scenario {
         Self { lanes: rng.usize(1..=3), variant: rng.usize(..VARIANTS), faults: faults(rng), acts }
     }
 
+    /// Whether every publish succeeds at the first attempt.
+    #[must_use]
+    pub fn is_unhindered(&self) -> bool {
+        let Faults { publishes_failed, confirmations_lost, .. } = self.faults;
+        let hinders = |(_, act): &(Duration, Act)| matches!(act, Act::Interrupt(_) | Act::Fill(..));
+        publishes_failed == 0 && confirmations_lost == 0 && !self.acts.iter().any(hinders)
+    }
+
     /// The messages.
     pub fn produced(&self) -> impl Iterator<Item = &Produced> {
         self.acts.iter().filter_map(|(_, act)| if let Act::Produce(produced) = act { Some(produced) } else { None })

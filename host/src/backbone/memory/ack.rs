@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::client::Client;
-use super::event::Place;
+use super::event::{Happened, Place};
 use super::state::Link;
 use crate::backbone::AckError;
 
@@ -61,12 +61,10 @@ impl Drop for MemoryAcker {
 }
 
 impl Resolution {
-    pub(super) fn name(self) -> &'static str {
+    pub(super) fn lost(self, place: Place) -> Happened {
         match self {
-            Self::Ack => "an acknowledgement",
-            Self::Nak(_) => "a hand-back",
-            Self::Term => "a termination",
-            Self::InProgress => "a sign of progress",
+            Self::Ack | Self::Nak(_) | Self::Term => Happened::AnswerLost(place),
+            Self::InProgress => Happened::ProgressLost(place),
         }
     }
 }

@@ -95,8 +95,10 @@ pub enum Happened {
     Terminated(Place),
     /// A message was handed back, to be delivered again after this long.
     HandedBack(Place, Duration),
-    /// An acknowledgement got lost: which kind.
-    AckLost(Place, &'static str),
+    /// An acknowledgement, hand-back or termination got lost.
+    AnswerLost(Place),
+    /// A sign of progress got lost.
+    ProgressLost(Place),
     /// An ordered consumer hands over nothing newer before these have come again.
     Barrier {
         /// The consumer.
@@ -140,7 +142,8 @@ impl fmt::Display for Happened {
             Self::Acknowledged(place) => write!(f, "acknowledged {place}"),
             Self::Terminated(place) => write!(f, "terminated {place}"),
             Self::HandedBack(place, after) => write!(f, "handed back {place}, again after {after:?}"),
-            Self::AckLost(place, what) => write!(f, "lost {what} of {place}"),
+            Self::AnswerLost(place) => write!(f, "lost the answer about {place}"),
+            Self::ProgressLost(place) => write!(f, "lost a sign of progress of {place}"),
             Self::Barrier { consumer, awaited } => write!(f, "{consumer} awaits {awaited} again"),
             Self::Interrupted(during) => write!(f, "interrupted for {during:?}"),
             Self::Reconnected(client) => write!(f, "client {client} reconnected"),

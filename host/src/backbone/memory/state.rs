@@ -129,8 +129,10 @@ impl State {
     pub(super) fn crash(&mut self, number: usize) {
         let client = &mut self.clients[number];
         client.gone = true;
-        client.late.clear();
         client.down_until = None;
+        for (place, resolution) in std::mem::take(&mut client.late) {
+            self.note(resolution.lost(place));
+        }
         self.subscriptions.retain(|_, subscription| subscription.client != number);
         self.consumers.values_mut().for_each(|consumer| consumer.forget(number));
         self.note(Happened::Crashed(number));
@@ -192,7 +194,7 @@ impl State {
             Link::Down(_) => true,
         };
         if lost {
-            self.note(Happened::AckLost(place.clone(), resolution.name()));
+            self.note(resolution.lost(place.clone()));
         } else {
             self.apply(place, resolution);
         }

@@ -5,6 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+/// Sequences that are remembered after they were resolved: for as long as a redelivery may be on its way, or come
+/// because an acknowledgement was lost.
+const MAX_REMEMBERED_MESSAGES: usize = 16_384;
+
 /// The deliveries of one ordered source that somebody holds. At most as many as its consumer lets be unacknowledged.
 #[derive(Debug, Default)]
 pub(in super::super) struct Working {
@@ -18,6 +22,8 @@ struct State {
     unresolved: BTreeSet<u64>,
     /// Sequences that were sent back to come again later, out of order: whoever asked for that does not mind.
     put_off: BTreeSet<u64>,
+    /// Sequences that were resolved for good, the latest of them.
+    done: BTreeSet<u64>,
     /// Something was given up before it was done, so it comes again and goes before what is newer.
     handed_back: bool,
 }
@@ -48,6 +54,11 @@ impl Working {
     /// any delivery of a message for the message.
     pub(super) fn has(&self, sequence: u64) -> bool {
         self.state().unresolved.contains(&sequence)
+    }
+
+    /// Whether this message was resolved for good not long ago.
+    pub(super) fn was_done(&self, sequence: u64) -> bool {
+        self.state().done.contains(&sequence)
     }
 
     /// A message has come once more.
@@ -89,7 +100,12 @@ impl Working {
         let mut state = self.state();
         state.unresolved.remove(&sequence);
         match how {
-            Left::Done => {}
+            Left::Done => {
+                state.done.insert(sequence);
+                if state.done.len() > MAX_REMEMBERED_MESSAGES {
+                    state.done.pop_first();
+                }
+            }
             Left::PutOff => {
                 state.put_off.insert(sequence);
             }

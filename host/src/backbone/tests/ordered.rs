@@ -292,6 +292,24 @@ async fn a_message_that_is_worked_on_for_longer_than_the_ack_wait_is_not_handed_
 }
 
 #[tokio::test]
+async fn a_message_that_is_acknowledged_while_it_comes_again_is_not_handed_over_twice() {
+    let (server, other) = start(0..1).await;
+    let connection = connected(&server).await;
+    let mut source = opened(&connection, Duration::from_millis(500)).await;
+    let held = next(&mut source).await;
+    assert!(ask(&mut source).is_empty());
+    while info(&other).await.num_redelivered == 0 {
+        tokio::task::yield_now().await;
+    }
+    round_trip(&connection).await;
+    for delivery in held {
+        delivery.acker.ack().await.expect("is sent");
+    }
+    store(&other, "orders.eu", 1..2).await;
+    assert_eq!(numbers(&next(&mut source).await), [1]);
+}
+
+#[tokio::test]
 async fn a_consumer_that_several_instances_share_cannot_become_an_ordered_one_and_says_what_to_do() {
     let (server, _other) = start(0..0).await;
     let connection = connected(&server).await;
