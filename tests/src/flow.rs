@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_nats::jetstream::{self, consumer};
-use futures::StreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::{Setup, hostile, until};
 
@@ -76,21 +76,50 @@ fn addresses(urls: &str) -> Vec<async_nats::ServerAddr> {
     urls.split(',').map(|url| url.parse().expect("the address of a server")).collect()
 }
 
+/// Has the source stream put the key's partition, one of so many, before the key: `orders.3.17` instead of `orders.17`.
+///
+/// # Panics
+/// When there is no such stream or the server refuses.
+pub async fn partition(url: &str, count: usize) {
+    let context = until("the server", async || context(url).await).await;
+    let mut config = context.get_stream("ORDERS").await.expect("it is there").cached_info().config.clone();
+    config.subject_transform = Some(jetstream::stream::SubjectTransform {
+        source: "orders.*".to_owned(),
+        destination: format!("orders.{{{{partition({count},1)}}}}.{{{{wildcard(1)}}}}"),
+    });
+    context.update_stream(config).await.expect("a transform");
+}
+
 /// A configuration that takes orders in order of their keys through a plugin to the output stream, at this server.
 #[must_use]
 pub fn setup(url: &str) -> Setup {
+    configured(url, "partitions = 1", 2)
+}
+
+/// The same for a stream that is [partitioned](partition).
+#[must_use]
+pub fn partitioned_setup(url: &str, count: usize) -> Setup {
+    configured(url, &format!("partitions = {count}\nfilter-subjects = [\"orders.{{partition}}.*\"]"), 3)
+}
+
+/// With the key in this token of the subject.
+fn configured(url: &str, source: &str, key: usize) -> Setup {
     let setup = Setup::new(
         url,
-        "[sources.orders]\nstream = \"ORDERS\"\ndurable = \"trackside\"\npartitions = 1\nack-wait = \"2s\"\n\
-         max-in-flight-messages = 2000\n[plugins.directed]\npath = \"plugins/directed.wasm\"\ndeadline = \"30s\"\n",
+        &format!(
+            "[sources.orders]\nstream = \"ORDERS\"\ndurable = \"trackside\"\n{source}\nack-wait = \"2s\"\n\
+             max-in-flight-messages = 2000\n[plugins.directed]\npath = \"plugins/directed.wasm\"\ndeadline = \"30s\"\n"
+        ),
     );
     setup.write("plugins/directed.wasm", hostile::component("directed"));
     setup.write(
         "rules/orders.toml",
-        "[[rule]]\nname = \"orders\"\nsource = \"orders\"\nsubject = \"orders.*\"\norder-by = \"subject.2\"\n\
-         [[rule.stage]]\nplugin = \"directed\"\n[rule.routes]\ndefault = \"clean.{subject.2}\"\n\
-         [rule.breaker]\nopen-for = \"100ms\"\nopen-for-most = \"500ms\"\n\
-         [rule.on-failure]\ndead-letter = \"dead.orders\"\nbackoff = [\"50ms\", \"200ms\", \"500ms\"]\ntries = 100\n",
+        format!(
+            "[[rule]]\nname = \"orders\"\nsource = \"orders\"\nsubject = \"orders.>\"\norder-by = \"subject.{key}\"\n\
+             [[rule.stage]]\nplugin = \"directed\"\n[rule.routes]\ndefault = \"clean.{{subject.{key}}}\"\n\
+             [rule.breaker]\nopen-for = \"100ms\"\nopen-for-most = \"500ms\"\n\
+             [rule.on-failure]\ndead-letter = \"dead.orders\"\nbackoff = [\"50ms\", \"200ms\", \"500ms\"]\ntries = 100\n"
+        ),
     );
     setup
 }
@@ -190,14 +219,14 @@ pub async fn numbers(url: &str, stream: &str) -> Vec<usize> {
         .await
 }
 
-/// Waits until everything is acknowledged.
+/// Waits until everything is acknowledged to every consumer of the source stream, of which there is one at least.
 pub async fn settled(url: &str) {
     until("everything to be acknowledged", async || {
         let context = context(url).await?;
         let stream = context.get_stream("ORDERS").await.ok()?;
-        let mut consumer: consumer::PullConsumer = stream.get_consumer("trackside").await.ok()?;
-        let info = consumer.info().await.ok()?;
-        (info.num_ack_pending == 0 && info.num_pending == 0).then_some(())
+        let consumers: Vec<consumer::Info> = stream.consumers().try_collect().await.ok()?;
+        let done = |info: &consumer::Info| info.num_ack_pending == 0 && info.num_pending == 0;
+        (!consumers.is_empty() && consumers.iter().all(done)).then_some(())
     })
     .await;
 }

@@ -88,6 +88,7 @@ async fn keep_open(
         let Err(error) = intake.run(&mut source, &mut stop).await else { return source.retire().await };
         tracing::error!(source = %name, %error, "the source ended; it is opened again");
         readiness.set(Condition::Source(name.clone()), Err(error.to_string()));
+        source.retire().await;
         let reopened = tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => return,

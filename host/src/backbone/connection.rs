@@ -8,6 +8,7 @@ use super::core::CoreSource;
 use super::ensure::{self, EnsureError, RequiredStream};
 use super::jetstream::JetStreamSource;
 use super::link::LinkWatch;
+use super::partitions::PartitionedSource;
 use super::publish::{NatsPublisher, Publisher, PublisherKind};
 use super::source::{Kind, Source, SourceError};
 use super::wire::Wire;
@@ -92,7 +93,7 @@ impl Connection {
         Publisher(PublisherKind::Nats(self.publisher.clone()))
     }
 
-    /// Opens a source. The durable consumer of a JetStream source is made if it is missing.
+    /// Opens a source. The durable consumers of a JetStream source are made if they are missing.
     ///
     /// # Errors
     /// When its stream does not exist, its consumer is not as the settings say, or the server refuses.
@@ -119,7 +120,12 @@ impl Connection {
                     ordered: partitions.is_some(),
                     double_ack: *double_ack,
                 };
-                Kind::JetStream(Box::new(JetStreamSource::open(wire, wanted).await?))
+                match partitions {
+                    Some(partitions) if partitions.count > 1 => {
+                        Kind::Partitioned(Box::new(PartitionedSource::open(wire, wanted, partitions).await?))
+                    }
+                    _ => Kind::JetStream(Box::new(JetStreamSource::open(wire, wanted).await?)),
+                }
             }
             SourceKind::Core { subject, queue_group } => {
                 let echo = &self.publisher.parts.echo;

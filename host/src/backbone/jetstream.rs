@@ -88,9 +88,9 @@ struct Limits {
 
 /// What the server was asked for and has neither delivered nor given back.
 #[derive(Debug, Clone, Copy, Default)]
-struct Requested {
-    messages: usize,
-    bytes: usize,
+pub(super) struct Requested {
+    pub(super) messages: usize,
+    pub(super) bytes: usize,
 }
 
 impl JetStreamSource {
@@ -139,6 +139,11 @@ impl JetStreamSource {
 
     pub(super) fn ack_wait(&self) -> Duration {
         self.limits.ack_wait
+    }
+
+    /// What the server was asked for and has not answered with yet.
+    pub(super) fn requested(&self) -> Requested {
+        self.requested
     }
 
     /// Stops being delivered to, and sends back what came and was not handed over. A call of

@@ -27,6 +27,7 @@ mod jetstream;
 mod link;
 pub mod memory;
 mod ordered;
+mod partitions;
 mod publish;
 mod source;
 mod streams;

@@ -7,6 +7,7 @@ use super::consumer::{Difference, Differences};
 use super::core::CoreSource;
 use super::jetstream::JetStreamSource;
 use super::memory::MemorySource;
+use super::partitions::PartitionedSource;
 use super::wire::JetStreamError;
 
 /// How much more the caller can hold.
@@ -106,6 +107,7 @@ pub struct Source(pub(super) Kind);
 #[derive(Debug)]
 pub(super) enum Kind {
     JetStream(Box<JetStreamSource>),
+    Partitioned(Box<PartitionedSource>),
     Core(CoreSource),
     Memory(Box<MemorySource>),
 }
@@ -122,6 +124,7 @@ impl Source {
     pub async fn next(&mut self, room: Room) -> Result<Vec<Delivery>, SourceError> {
         match &mut self.0 {
             Kind::JetStream(source) => source.next(room).await,
+            Kind::Partitioned(source) => source.next(room).await,
             Kind::Core(source) => source.next(room).await,
             Kind::Memory(source) => source.next(room).await,
         }
@@ -132,6 +135,7 @@ impl Source {
     pub async fn retire(&mut self) {
         match &mut self.0 {
             Kind::JetStream(source) => source.retire().await,
+            Kind::Partitioned(source) => source.retire().await,
             Kind::Core(_) | Kind::Memory(_) => {}
         }
     }
@@ -140,7 +144,7 @@ impl Source {
     #[must_use]
     pub fn dropped(&self) -> u64 {
         match &self.0 {
-            Kind::JetStream(_) => 0,
+            Kind::JetStream(_) | Kind::Partitioned(_) => 0,
             Kind::Core(source) => source.dropped(),
             Kind::Memory(source) => source.dropped(),
         }
@@ -152,6 +156,7 @@ impl Source {
     pub fn ack_wait(&self) -> Option<Duration> {
         match &self.0 {
             Kind::JetStream(source) => Some(source.ack_wait()),
+            Kind::Partitioned(source) => Some(source.ack_wait()),
             Kind::Core(_) => None,
             Kind::Memory(source) => source.ack_wait(),
         }

@@ -7,6 +7,7 @@ mod consumers;
 mod held;
 mod ordered;
 mod outputs;
+mod partitions;
 mod relay;
 mod server;
 mod sources;

@@ -85,10 +85,6 @@ fn jetstream(table: &Table<'_>) -> Option<SourceKind> {
         table.error("queue-group", "`queue-group` belongs to a source with `subject`", help);
     }
     let count = table.whole("partitions").and_then(|count| u32::try_from(count).ok());
-    if count.is_some_and(|count| count > 1) {
-        let help = "write 1: one instance at a time reads the whole stream, and another takes over when it ends";
-        table.error("partitions", "a stream cannot be read in several partitions yet", help);
-    }
     let (filters, templates) = filters(table, count);
     if filters.len() > MAX_FILTERS {
         let message = format!("`filter-subjects` has more than {MAX_FILTERS} subjects");

@@ -138,7 +138,8 @@ pub(in crate::rules) static SOURCE: Section = Section {
             Whole(1, 256),
             Said("none: instances share its messages one by one"),
             "With `stream`, and needed by rules with `order-by`: the stream is read by one instance at a time, in order. \
-             Several partitions, shared by instances, cannot be read yet.",
+             With more than one, each filter has `{partition}` as a token, each partition has a consumer of its own \
+             (`DURABLE-0` and so on), and instances share the partitions.",
         ),
         key(
             "double-ack",
