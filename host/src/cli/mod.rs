@@ -13,6 +13,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::plugins::{COMPILE_COMMAND, compile_component};
 use crate::telemetry::{LogFormat, init_log};
 
 /// What `--version` prints after the name.
@@ -63,6 +64,9 @@ enum Command {
     /// Works with plugin files.
     #[command(subcommand)]
     Plugin(PluginCommand),
+    /// Compiles a component from standard input to standard output: what Trackside starts for it.
+    #[command(name = COMPILE_COMMAND, hide = true)]
+    CompileComponent { memory_bytes: u64, seconds: u64 },
 }
 
 #[derive(Debug, Args)]
@@ -105,6 +109,9 @@ pub fn main() -> ExitCode {
         Command::Try(arguments) => trial::trial(&arguments),
         Command::Dead(command) => dead::dead(&command),
         Command::Plugin(PluginCommand::Inspect { file }) => inspect::inspect(&file),
+        Command::CompileComponent { memory_bytes, seconds } => {
+            return ExitCode::from(compile_component(memory_bytes, seconds));
+        }
     };
     match done {
         Ok(code) => code,
