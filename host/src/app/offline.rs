@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::pipeline::Runner;
 use crate::plan::{Compiler, Plan};
-use crate::plugins::{Engine, EngineSettings, Instances};
+use crate::plugins::{CompileIn, Engine, EngineSettings, Instances};
 use crate::rules::{self, Look, Problem, Report, Rules};
 use crate::telemetry::{Build, Metrics};
 
@@ -86,6 +86,7 @@ fn everything_wrong(directory: &Path, mut report: Report) -> Failure {
 pub(super) fn engine(rules: &Rules) -> Result<Engine, Failure> {
     start(EngineSettings {
         cache: rules.config.runtime.cache.clone().or_else(default_cache),
+        compile_in: CompileIn::child_of_this_program(),
         json: rules.config.runtime.json_limits(),
         ..EngineSettings::default()
     })

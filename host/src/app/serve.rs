@@ -223,6 +223,8 @@ fn follow_connection(connection: &Connection, metrics: &Metrics, readiness: &Rea
 
 fn runners(config: &Config, engine: &Engine, tracing: bool) -> Vec<Runner> {
     let lanes = config.runtime.lanes.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    // The spare lane, which is not counted as one.
+    let lanes = lanes + 1;
     let instances = engine.instances_per_thread(lanes);
     (0..lanes).map(|_| Runner::new(Instances::new(instances), tracing)).collect()
 }

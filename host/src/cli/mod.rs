@@ -13,6 +13,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::plugins::{COMPILE_COMMAND, compile_component};
 use crate::telemetry::{LogFormat, init_log};
 
 /// What `--version` prints after the name.
@@ -63,6 +64,9 @@ enum Command {
     /// Makes, builds and looks at plugins.
     #[command(subcommand)]
     Plugin(plugin::Command),
+    /// Compiles a component from standard input to standard output: what Trackside starts for it.
+    #[command(name = COMPILE_COMMAND, hide = true)]
+    CompileComponent { memory_bytes: u64, seconds: u64 },
 }
 
 #[derive(Debug, Args)]
@@ -95,6 +99,9 @@ pub fn main() -> ExitCode {
         Command::Try(arguments) => trial::trial(&arguments),
         Command::Dead(command) => dead::dead(&command),
         Command::Plugin(command) => plugin::plugin(&command),
+        Command::CompileComponent { memory_bytes, seconds } => {
+            return ExitCode::from(compile_component(memory_bytes, seconds));
+        }
     };
     match done {
         Ok(code) => code,

@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::backbone::Publisher;
 use crate::plan::{Live, Pinned, Plan};
@@ -15,6 +17,7 @@ use super::job::Task;
 use super::observe::Observer;
 use super::schedule::{HandedBack, Scheduler};
 use super::settle::{Settler, Shelf};
+use super::speed::{BATCH, Batch, Ran, Seat};
 use super::stages::Runner;
 
 /// Stack of a lane: guests may use 1 MiB of it, and the host calls they make need room beyond.
@@ -46,6 +49,8 @@ pub struct Lanes {
 
 struct Lane {
     scheduler: Scheduler,
+    seat: Seat,
+    /// How many there are.
     lanes: usize,
     emitted: mpsc::Sender<Emitted>,
     runner: Runner,
@@ -57,7 +62,7 @@ struct Lane {
 }
 
 impl Lanes {
-    /// Starts a thread for each runner.
+    /// Starts a thread for each runner. If there are several, the last one is that of the spare lane.
     ///
     /// # Errors
     /// When the system gives no further thread.
@@ -90,11 +95,12 @@ impl Lanes {
         let shelf = Arc::new(Shelf::new(scheduler.clone(), settings));
         let mut tasks = vec![tokio::spawn(scheduler.clone().run_timer())];
         let count = runners.len();
-        let lanes = runners.into_iter().map(|runner| {
+        let lanes = runners.into_iter().enumerate().map(|(number, runner)| {
             let (emitted, settling) = mpsc::channel(SETTLING_TASKS);
             tasks.push(tokio::spawn(Settler::new(settling, Arc::clone(&shelf)).run()));
             Lane {
                 scheduler: scheduler.clone(),
+                seat: if number > 0 && number + 1 == count { Seat::Spare } else { Seat::Ordinary },
                 lanes: count,
                 emitted,
                 runner,
@@ -152,10 +158,18 @@ async fn hand_back(tasks: HandedBack) {
 
 impl Lane {
     async fn run(mut self) {
-        let mut batch = Vec::new();
-        while self.scheduler.next(self.lanes, &mut batch).await {
-            for task in batch.drain(..) {
-                let emitted = self.route(task).emit(&self.publisher).await;
+        let mut batch = Batch::default();
+        while self.scheduler.next(self.seat, self.lanes, &mut batch).await {
+            let mut spent = Duration::ZERO;
+            while spent < BATCH
+                && let Some(task) = batch.tasks.pop_front()
+            {
+                let (rule, priority, begun) = (task.rule().number, task.rule().priority, Instant::now());
+                let routed = self.route(task);
+                let took = begun.elapsed();
+                batch.ran.push(Ran { rule, priority, took });
+                spent += took;
+                let emitted = routed.emit(&self.publisher).await;
                 if self.emitted.send(emitted).await.is_err() {
                     return;
                 }

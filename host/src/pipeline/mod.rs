@@ -12,6 +12,7 @@ mod outcome;
 mod ready;
 mod schedule;
 mod settle;
+mod speed;
 mod stages;
 
 pub(crate) use dead::without_payload;
@@ -25,4 +26,4 @@ pub use observe::{Observation, Observer, observations};
 pub(crate) use observe::{headers_json, raw_json};
 pub use outcome::{Dropped, Failure, FailureClass, Outcome, Output, StageTrace};
 pub use schedule::Scheduler;
-pub use stages::{MAX_PARTS, Runner};
+pub use stages::Runner;

@@ -1,5 +1,5 @@
 //! Decides which task is next. A task goes to a lane when it is the first of its key, its rule has room for it, the
-//! breakers let it pass, and nothing more urgent is waiting. Everything here is bounded by the windows of the sources:
+//! breakers let it pass, and nothing more urgent is waiting; `speed.rs` says which lanes it may take. Everything here is bounded by the windows of the sources:
 //! each task belongs to a message that holds a place in one.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -13,6 +13,7 @@ use crate::plan::{Breaker, Pass};
 
 use super::job::{LaneKey, Task};
 use super::ready::Ready;
+use super::speed::{Batch, Ran, Seat, Speed};
 
 /// Tasks that a lane takes at a time, at most: few enough that the lanes share the work evenly.
 const MAX_BATCH_TASKS: usize = 32;
@@ -26,6 +27,8 @@ struct Shared {
     state: Mutex<State>,
     /// Wakes a lane: there is work, or there will be none any more.
     lanes: Notify,
+    /// Wakes the spare lane: there is work for it and no other lane is idle, or there will be none any more.
+    spare: Notify,
     /// Wakes the timer: something is due earlier than it thinks, or there will be nothing any more.
     timer: Notify,
 }
@@ -37,6 +40,8 @@ struct State {
     keys: HashMap<LaneKey, VecDeque<Task>>,
     /// By the rules' numbers.
     rules: Vec<RuleQueue>,
+    /// Lanes that wait for work, the spare one not counted.
+    idle: usize,
     /// What waits for a time; the number keeps apart what waits for the same.
     later: BTreeMap<(Instant, u64), Later>,
     numbers: u64,
@@ -55,6 +60,7 @@ struct RuleQueue {
     waiting: VecDeque<Task>,
     /// Whether the timer will look at it.
     timed: bool,
+    speed: Speed,
 }
 
 #[derive(Debug)]
@@ -88,25 +94,27 @@ impl Scheduler {
         self.0.wake(&mut state);
     }
 
-    /// Waits for tasks and takes some. False when there are none any more.
-    pub(super) async fn next(&self, lanes: usize, batch: &mut Vec<Task>) -> bool {
+    /// Waits for tasks and takes some. What is left of the batch before is given back, and what became of the others is
+    /// remembered. False when there are none any more.
+    pub(super) async fn next(&self, seat: Seat, lanes: usize, batch: &mut Batch) -> bool {
+        let shared = &*self.0;
+        shared.state().account(batch);
         loop {
-            let woken = self.0.lanes.notified();
+            let woken = if seat == Seat::Spare { shared.spare.notified() } else { shared.lanes.notified() };
             {
-                let mut state = self.0.state();
-                let fair = state.ready.len().div_ceil(lanes.max(1)).min(MAX_BATCH_TASKS);
-                batch.extend((0..fair).map_while(|_| state.ready.pop()));
-                if !batch.is_empty() {
-                    if state.ready.len() > 0 {
-                        self.0.lanes.notify_one();
-                    }
+                let mut state = shared.state();
+                state.take(seat, lanes, batch);
+                if !batch.tasks.is_empty() {
+                    shared.wake_lanes(&state);
                     return true;
                 }
                 if state.is_over() {
                     return false;
                 }
+                state.idle += usize::from(seat == Seat::Ordinary);
             }
             woken.await;
+            shared.state().idle -= usize::from(seat == Seat::Ordinary);
         }
     }
 
@@ -222,9 +230,22 @@ impl Shared {
             self.lanes.notify_waiters();
             // For a lane that has not begun to wait yet.
             self.lanes.notify_one();
+            self.spare.notify_one();
             self.timer.notify_one();
-        } else if state.ready.len() > 0 {
-            self.lanes.notify_one();
+        } else {
+            self.wake_lanes(state);
+        }
+    }
+
+    /// Wakes a lane if there is work. Whoever is woken looks after the rest of it.
+    fn wake_lanes(&self, state: &State) {
+        if state.ready.len() == 0 {
+            return;
+        }
+        self.lanes.notify_one();
+        let now = Instant::now();
+        if state.idle == 0 && state.ready.has(|rule| state.is_quick(rule, now)) {
+            self.spare.notify_one();
         }
     }
 }
@@ -232,6 +253,40 @@ impl Shared {
 impl State {
     fn is_over(&self) -> bool {
         self.closing && self.open == 0
+    }
+
+    /// Takes back what a lane has not begun with, and remembers how long the others took.
+    fn account(&mut self, batch: &mut Batch) {
+        let now = Instant::now();
+        for Ran { rule, priority, took } in batch.ran.drain(..) {
+            self.rule(rule).speed.ran(took, now);
+            self.ready.took(priority, rule, took);
+        }
+        while let Some(task) = batch.tasks.pop_back() {
+            let rule = task.rule();
+            let (number, priority) = (rule.number, rule.priority);
+            self.ready.give_back(priority, number, task);
+        }
+    }
+
+    /// Fills a batch. What may take long is taken alone, or it would hold up what is taken with it.
+    fn take(&mut self, seat: Seat, lanes: usize, batch: &mut Batch) {
+        let now = Instant::now();
+        let fair = self.ready.len().div_ceil(lanes.max(1)).min(MAX_BATCH_TASKS);
+        while batch.tasks.len() < fair {
+            let alone = seat == Seat::Spare || !batch.tasks.is_empty();
+            let rules = &self.rules;
+            let Some(task) = self.ready.pop(|rule| !alone || is_quick(rules, rule, now)) else { return };
+            let quick = is_quick(&self.rules, task.rule().number, now);
+            batch.tasks.push_back(task);
+            if !quick {
+                return;
+            }
+        }
+    }
+
+    fn is_quick(&self, rule: u32, now: Instant) -> bool {
+        is_quick(&self.rules, rule, now)
     }
 
     fn rule(&mut self, number: u32) -> &mut RuleQueue {
@@ -288,7 +343,7 @@ impl State {
         }
         task.probes = probes;
         self.rule(number).running += 1;
-        self.ready.push(priority, task);
+        self.ready.push(priority, number, task);
         Ok(())
     }
 
@@ -348,4 +403,8 @@ impl State {
         back.extend(behind);
         self.open -= back.len() - before;
     }
+}
+
+fn is_quick(rules: &[RuleQueue], rule: u32, now: Instant) -> bool {
+    rules.get(rule as usize).is_some_and(|rule| rule.speed.is_quick(now))
 }

@@ -6,13 +6,10 @@ use std::time::Instant;
 
 use crate::message::{Headers, Message, Origin, is_reserved};
 use crate::plan::{Plan, RulePlan, StagePlan};
-use crate::plugins::{CallError, Fault, Instances, Part, Verdict, Work};
+use crate::plugins::{CallError, Fault, Instances, MAX_PARTS, Part, Verdict, Work};
 use crate::rules::{FaultAction, OnFailure};
 
 use super::outcome::{Dropped, Failure, FailureClass, Outcome, Output, StageTrace, fault_class, fault_kind};
-
-/// Most parts that one message may become over all stages of a rule.
-pub const MAX_PARTS: usize = 10_000;
 
 /// Headers of the W3C Trace Context, which follow a message wherever it goes.
 const TRACE_HEADERS: [&str; 2] = ["traceparent", "tracestate"];
@@ -154,7 +151,11 @@ fn record(stage: &StagePlan, result: &Result<Verdict, CallError>, took: std::tim
 
 /// The positions of the routes that a stage named.
 fn routes(rule: &RulePlan, stage: &StagePlan, names: &[String]) -> Result<Vec<usize>, Failure> {
-    let mut found = Vec::with_capacity(names.len());
+    if names.len() > MAX_PARTS {
+        let reason = format!("the plugin chose more than {MAX_PARTS} routes");
+        return Err(Failure::at(stage, FailureClass::Limit, reason));
+    }
+    let mut found = Vec::new();
     for name in names {
         let Some(position) = rule.route(name) else {
             let declared: Vec<_> = rule.routes.iter().map(|route| route.name.as_str()).collect();

@@ -3,14 +3,16 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sha2::{Digest, Sha256};
 
 use crate::names::{PluginName, Revision};
-use crate::plugins::{ConfiguredStage, Engine, Plugin, PluginSource};
+use crate::plugins::{ConfiguredStage, Engine, MAX_COMPONENT_BYTES, Plugin, PluginSource};
 use crate::rules::{
     Location, PluginSettings, Problem, Report, Rule, Rules, Secret, SecretRef, SourceKind, Stage, resolve_secrets,
 };
@@ -122,7 +124,7 @@ impl Compiler {
 
     fn load_one(&self, name: &PluginName, settings: PluginSettings) -> Result<Arc<Plugin>, Box<Problem>> {
         let bytes = match &settings.path {
-            Some(path) => fs::read(path).map(Cow::Owned).map_err(|error| {
+            Some(path) => read_component(path).map(Cow::Owned).map_err(|error| {
                 Problem::error(format!("plugin `{name}`: {} cannot be read: {error}", path.display()))
                     .help("`path` is taken from the configuration directory")
             })?,
@@ -337,6 +339,16 @@ fn revision(
         hasher.update(key.digest());
     }
     Revision::from_digest(&hasher.finalize().into())
+}
+
+/// Reads the file of a component: one byte more at most than is taken, and nothing that may never end.
+fn read_component(path: &Path) -> io::Result<Vec<u8>> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a plain file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_COMPONENT_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Maps in parallel, on as many threads as there are cores; results are in the order of the items.

@@ -53,7 +53,7 @@ impl Cache {
             tracing::warn!(path = %path.display(), "a damaged cache entry is replaced");
             return None;
         }
-        // SAFETY: `deserialize` asks for bytes that `Component::serialize` of a compatible engine made, since it runs
+        // SAFETY: `deserialize` asks for bytes that the compiler of a compatible engine made, since it runs
         // the machine code in them. The file's name is a hash over the engine's settings and version, so another
         // engine's bytes are under another name (and wasmtime checks again). Its folder belongs to this user and
         // nobody else can write to it, which `prepare` checked, so only this program, or somebody who could replace
@@ -73,9 +73,8 @@ impl Cache {
     }
 
     /// Keeps the compiled form of the component with this digest.
-    pub(super) fn put(&self, component: &Component, digest: &[u8; 32]) {
-        let kept = component.serialize().map_err(io::Error::other).and_then(|body| self.write(&body, digest));
-        if let Err(error) = kept {
+    pub(super) fn put(&self, compiled: &[u8], digest: &[u8; 32]) {
+        if let Err(error) = self.write(compiled, digest) {
             let folder = self.folder.display();
             tracing::warn!(%folder, %error, "a compiled plugin could not be cached: the next start compiles it again");
         }

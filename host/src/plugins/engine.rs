@@ -9,9 +9,12 @@ use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::error::Context as _;
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
+use crate::rules::PluginLimits;
+
 use super::bindings::exports::trackside::plugin::stage::{Failure, Verdict};
 use super::bindings::{self, PluginPre};
 use super::cache::Cache;
+use super::compile::{self, CompileIn};
 use super::error::{EngineError, LoadError};
 use super::guest::Guest;
 use super::inspect::{self, Inspection};
@@ -54,6 +57,8 @@ const SPARE_INSTANCES: u32 = 16;
 pub struct EngineSettings {
     /// The folder for compiled components; `None` keeps none.
     pub cache: Option<PathBuf>,
+    /// Where those are compiled that are not there.
+    pub compile_in: CompileIn,
     /// How many instances there can be at a time, over all threads; at least 32.
     pub max_instances: u32,
     /// Bounds of what host calls do with a payload's JSON; their deadline is set for each call.
@@ -61,9 +66,9 @@ pub struct EngineSettings {
 }
 
 impl Default for EngineSettings {
-    /// No cache, 1000 instances, the JSON bounds' own defaults.
+    /// No cache, compiling in this process, 1000 instances, the JSON bounds' own defaults.
     fn default() -> Self {
-        Self { cache: None, max_instances: 1000, json: Limits::default() }
+        Self { cache: None, compile_in: CompileIn::default(), max_instances: 1000, json: Limits::default() }
     }
 }
 
@@ -75,6 +80,7 @@ struct Inner {
     wasmtime: wasmtime::Engine,
     ticker: Arc<Ticker>,
     cache: Option<Cache>,
+    compile_in: CompileIn,
     /// For plugins that import the contract alone.
     bare: Linker<Guest>,
     /// For those whose language runtime imports WASI too.
@@ -91,17 +97,21 @@ impl Engine {
     pub fn new(settings: EngineSettings) -> Result<Self, EngineError> {
         let max_instances = settings.max_instances.max(2 * SPARE_INSTANCES);
         let refused = |error: wasmtime::Error| EngineError::Wasmtime(format!("{error:#}"));
-        let wasmtime = wasmtime::Engine::new(&config(max_instances)).map_err(refused)?;
+        let mut config = config();
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(max_instances)));
+        let wasmtime = wasmtime::Engine::new(&config).map_err(refused)?;
         let mut bare = Linker::new(&wasmtime);
         bindings::Plugin::add_to_linker::<_, HasSelf<Guest>>(&mut bare, |guest| guest).map_err(refused)?;
         let mut virtual_wasi = bare.clone();
         wasi::add_to_linker(&mut virtual_wasi).map_err(refused)?;
         let ticker = Arc::new(Ticker::start(wasmtime.clone()).map_err(EngineError::Ticker)?);
         let cache = settings.cache.and_then(|folder| Cache::open(&folder, &wasmtime));
-        Ok(Self(Arc::new(Inner { wasmtime, ticker, cache, bare, virtual_wasi, json: settings.json, max_instances })))
+        let EngineSettings { compile_in, json, .. } = settings;
+        Ok(Self(Arc::new(Inner { wasmtime, ticker, cache, compile_in, bare, virtual_wasi, json, max_instances })))
     }
 
-    /// Checks and compiles a plugin: seconds of work for a language runtime that is not in the cache.
+    /// Checks and compiles a plugin: seconds of work for a language runtime that is not in the cache, and never much more
+    /// than its `compile-timeout`.
     ///
     /// # Errors
     /// When it is not a plugin that this host can run as its settings say.
@@ -113,7 +123,7 @@ impl Engine {
         }
         let contract = inspection.contract()?.to_owned();
         check_limits(&settings.limits)?;
-        let component = self.component(&bytes, &inspection.sha256)?;
+        let component = self.component(&bytes, &inspection.sha256, &settings.limits)?;
         let wasi = inspection.imports_wasi();
         let linker = if wasi { &self.0.virtual_wasi } else { &self.0.bare };
         let link = |error: wasmtime::Error| LoadError::Link { reason: text::line(&format!("{error:#}"), 1024) };
@@ -138,17 +148,37 @@ impl Engine {
         (self.0.max_instances - SPARE_INSTANCES) as usize / threads.max(1)
     }
 
-    fn component(&self, bytes: &[u8], digest: &[u8; 32]) -> Result<Component, LoadError> {
-        if let Some(cached) = self.0.cache.as_ref().and_then(|cache| cache.get(&self.0.wasmtime, digest)) {
+    fn component(&self, bytes: &[u8], digest: &[u8; 32], limits: &PluginLimits) -> Result<Component, LoadError> {
+        let (engine, cache) = (&self.0.wasmtime, self.0.cache.as_ref());
+        if let Some(cached) = cache.and_then(|cache| cache.get(engine, digest)) {
             return Ok(cached);
         }
-        let compile = |error: wasmtime::Error| LoadError::Compile { reason: text::line(&format!("{error:#}"), 1024) };
-        let component = Component::from_binary(&self.0.wasmtime, bytes).map_err(compile)?;
-        if let Some(cache) = &self.0.cache {
-            cache.put(&component, digest);
+        let failed = |error: wasmtime::Error| LoadError::Compile { reason: failed_to_compile(&error) };
+        let compiled = match &self.0.compile_in {
+            CompileIn::ThisProcess => engine.precompile_component(bytes).map_err(failed)?,
+            CompileIn::Child(program) => compile::in_child(program, bytes, limits)?,
+        };
+        // SAFETY: `deserialize` asks for bytes that the compiler of a compatible engine made, since it runs the machine
+        // code in them. They are what `precompile_component` returned, here or in a process of this very program that
+        // was started for it, and came through a pipe that nobody else has an end of. The component decides what is in
+        // them as much as it would here.
+        #[allow(unsafe_code, reason = "argued above")]
+        let component = unsafe { Component::deserialize(engine, &compiled) }.map_err(failed)?;
+        if let Some(cache) = cache {
+            cache.put(&compiled, digest);
         }
         Ok(component)
     }
+}
+
+/// An engine like those that plugins are run by, and that runs nothing itself: without their address space.
+pub(super) fn for_compiling() -> Result<wasmtime::Engine, EngineError> {
+    wasmtime::Engine::new(&config()).map_err(|error| EngineError::Wasmtime(format!("{error:#}")))
+}
+
+/// The compiler's words, on one line.
+pub(super) fn failed_to_compile(error: &wasmtime::Error) -> String {
+    text::line(&format!("{error:#}"), 1024)
 }
 
 impl std::fmt::Debug for Engine {
@@ -176,7 +206,7 @@ fn check_types(component: &Component, exports: &[String]) -> wasmtime::Result<()
     function("handle")?.typecheck::<(), (Result<Verdict, Failure>,)>(&types).context(wrong("handle"))
 }
 
-fn check_limits(limits: &crate::rules::PluginLimits) -> Result<(), LoadError> {
+fn check_limits(limits: &PluginLimits) -> Result<(), LoadError> {
     if limits.memory_bytes > MAX_MEMORY_BYTES {
         let (asked, max) = (size(limits.memory_bytes), size(MAX_MEMORY_BYTES));
         return Err(LoadError::Setting { setting: "memory", asked, max });
@@ -188,12 +218,12 @@ fn check_limits(limits: &crate::rules::PluginLimits) -> Result<(), LoadError> {
     Ok(())
 }
 
-fn config(max_instances: u32) -> Config {
+/// What decides how a component is compiled; where its instances are is up to the engine that runs them.
+fn config() -> Config {
     let mut config = Config::new();
     config.epoch_interruption(true);
     config.max_wasm_stack(WASM_STACK_BYTES);
     config.memory_init_cow(true);
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(max_instances)));
     // The same bytes on any machine: NaNs and relaxed SIMD are what processors disagree on.
     config.cranelift_nan_canonicalization(true);
     config.relaxed_simd_deterministic(true);
@@ -221,4 +251,22 @@ fn pool(max_instances: u32) -> PoolingAllocationConfig {
         .table_keep_resident(KEEP_TABLE_RESIDENT_BYTES)
         .pagemap_scan(Enabled::Auto);
     pool
+}
+
+#[cfg(test)]
+mod tests {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+
+    use super::*;
+
+    #[test]
+    fn what_another_process_compiles_fits_the_engine_that_runs_it() {
+        let hash = |engine: &wasmtime::Engine| {
+            let mut hasher = DefaultHasher::new();
+            engine.precompile_compatibility_hash().hash(&mut hasher);
+            hasher.finish()
+        };
+        let running = Engine::new(EngineSettings { max_instances: 1, ..EngineSettings::default() }).expect("an engine");
+        assert_eq!(hash(&for_compiling().expect("an engine")), hash(&running.0.wasmtime));
+    }
 }

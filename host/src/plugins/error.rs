@@ -1,5 +1,7 @@
 //! Why a file cannot be loaded as a plugin, and why there can be no engine.
 
+use std::time::Duration;
+
 use super::inspect::CONTRACT_VERSION;
 use super::text::size;
 
@@ -69,6 +71,12 @@ pub enum LoadError {
         /// The bound.
         max_bytes: usize,
     },
+    /// Too many imports or exports.
+    #[error("it has more than {max} imports or exports, which no plugin has")]
+    Names {
+        /// The bound.
+        max: usize,
+    },
     /// A setting asks for more than the host has set aside for any instance.
     #[error("`{setting}` asks for {asked}, but an instance can have at most {max}")]
     Setting {
@@ -89,6 +97,45 @@ pub enum LoadError {
     #[error("it does not compile: {reason}")]
     Compile {
         /// The compiler's words.
+        reason: String,
+    },
+    /// It takes the compiler too long.
+    #[error(
+        "it is not compiled after {limit:?}, its `compile-timeout`: raise that if the component is to be trusted, or give \
+         a smaller one"
+    )]
+    CompileTime {
+        /// How long it was given.
+        limit: Duration,
+    },
+    /// It takes the compiler too much memory.
+    #[error(
+        "it cannot be compiled in {}, its `compile-memory`: raise that if the component is to be trusted, or give a smaller \
+         one",
+        size(*.limit_bytes)
+    )]
+    CompileMemory {
+        /// How much there was.
+        limit_bytes: usize,
+    },
+    /// What became of it is too large.
+    #[error("its compiled form has more than {}", size(*.max_bytes))]
+    CompiledLarge {
+        /// The bound.
+        max_bytes: usize,
+    },
+    /// The compiler's process broke off.
+    #[error("the compiler broke off over it ({status}): {complaint}")]
+    CompilerBroke {
+        /// How it ended.
+        status: String,
+        /// The last it said.
+        complaint: String,
+    },
+    /// The compiler's process cannot be run.
+    #[error("the compiler, which is a process of its own, cannot be run: {reason}")]
+    Compiler {
+        /// Why.
         reason: String,
     },
     /// Its imports or exports have other types than the contract says.

@@ -149,9 +149,9 @@ impl Guest {
         self.selectors.payload_changed();
     }
 
-    /// The payload and what selects from it.
-    pub(super) fn selection(&mut self) -> (&Bytes, &mut Selectors, &Limits) {
-        (&self.message.payload, &mut self.selectors, &self.json)
+    /// The payload, what selects from it, and what is paid of for what is found.
+    pub(super) fn selection(&mut self) -> (&Bytes, &mut Selectors, &Limits, &mut Budget) {
+        (&self.message.payload, &mut self.selectors, &self.json, &mut self.budget)
     }
 }
 

@@ -6,10 +6,13 @@ use wasmparser::{Encoding, Parser, Payload};
 use super::error::LoadError;
 
 /// Largest component that is looked at.
-pub(super) const MAX_COMPONENT_BYTES: usize = 64 << 20;
+pub const MAX_COMPONENT_BYTES: usize = 64 << 20;
 
 /// What this host implements of the contract; any 0.1 is accepted.
 pub const CONTRACT_VERSION: &str = "0.1.0";
+
+/// Most imports, and exports, that a component may have at its top. Python's has some thirty imports.
+const MAX_NAMES: usize = 1000;
 
 /// Nesting of components and modules that is followed.
 const MAX_NESTING: usize = 64;
@@ -61,6 +64,9 @@ impl Inspection {
         refuse_what_is_not_binary(bytes)?;
         let mut found = Names::default();
         let component = found.read(bytes).map_err(|error| LoadError::Damaged { reason: error.to_string() })?;
+        if component && found.more {
+            return Err(LoadError::Names { max: MAX_NAMES });
+        }
         let contract = found.exports.iter().find_map(|name| stage_version(name));
         let kind = match (component, contract) {
             (false, _) => Kind::CoreModule,
@@ -108,6 +114,8 @@ impl Inspection {
 struct Names {
     imports: Vec<String>,
     exports: Vec<String>,
+    /// Whether there are more than are kept.
+    more: bool,
 }
 
 impl Names {
@@ -127,23 +135,23 @@ impl Names {
                 Payload::End(_) => depth = depth.saturating_sub(1),
                 Payload::ComponentImportSection(section) if depth == 0 => {
                     for import in section {
-                        self.imports.push(import?.name.name.to_owned());
+                        keep(&mut self.imports, &mut self.more, import?.name.name);
                     }
                 }
                 Payload::ComponentExportSection(section) if depth == 0 => {
                     for export in section {
-                        self.exports.push(export?.name.name.to_owned());
+                        keep(&mut self.exports, &mut self.more, export?.name.name);
                     }
                 }
                 Payload::ImportSection(section) if depth == 0 => {
                     for import in section.into_imports() {
                         let import = import?;
-                        self.imports.push(format!("{} {}", import.module, import.name));
+                        keep(&mut self.imports, &mut self.more, &format!("{} {}", import.module, import.name));
                     }
                 }
                 Payload::ExportSection(section) if depth == 0 => {
                     for export in section {
-                        self.exports.push(export?.name.to_owned());
+                        keep(&mut self.exports, &mut self.more, export?.name);
                     }
                 }
                 _ => {}
@@ -151,6 +159,10 @@ impl Names {
         }
         Ok(component)
     }
+}
+
+fn keep(names: &mut Vec<String>, more: &mut bool, name: &str) {
+    if names.len() < MAX_NAMES { names.push(name.to_owned()) } else { *more = true }
 }
 
 fn refuse_what_is_not_binary(bytes: &[u8]) -> Result<(), LoadError> {

@@ -16,7 +16,7 @@ use super::guest::Guest;
 use super::limits::Deadline;
 use super::stage::{ConfigureError, Settings};
 use super::text;
-use super::verdict::{CallError, Fault, Limit, Part, Refusal, Verdict, Work};
+use super::verdict::{CallError, Fault, Limit, MAX_PARTS, Part, Refusal, Verdict, Work};
 
 /// Longest reason that is kept of what a plugin says.
 const MAX_REASON_BYTES: usize = 4 << 10;
@@ -101,10 +101,11 @@ impl Instance {
         Ok(match verdict {
             contract::Verdict::Forward => Verdict::Forward,
             contract::Verdict::Route(routes) => {
-                Verdict::Route(routes.into_iter().map(|route| self.route(route)).collect())
+                Verdict::Route(routes.into_iter().take(MAX_PARTS + 1).map(|route| self.route(route)).collect())
             }
             contract::Verdict::Split(parts) => {
-                Verdict::Split(parts.into_iter().map(|part| self.part(part)).collect::<Result<_, _>>()?)
+                let parts = parts.into_iter().take(MAX_PARTS + 1).map(|part| self.part(part));
+                Verdict::Split(parts.collect::<Result<_, _>>()?)
             }
             contract::Verdict::Drop(reason) => Verdict::Drop(self.clean(&reason)),
             contract::Verdict::Reject(reason) => Verdict::Reject(self.clean(&reason)),
@@ -124,6 +125,8 @@ impl Instance {
     /// A part with headers that can be sent. Reserved ones are left out: a plugin that hands on the headers it was given
     /// has them without meaning to.
     fn part(&self, part: contract::Part) -> Result<Part, Fault> {
+        // A guest is stopped by the engine; how much it has others do for it, once it has returned, is seen here.
+        self.store.data().deadline.check()?;
         let mut headers = Headers::default();
         for header in part.headers {
             match headers.append_by_plugin(&header.name, &header.value) {

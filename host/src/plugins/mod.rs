@@ -11,6 +11,7 @@
 //!
 //! * A guest cannot make the host wait, grow or fall: time, memory, tables, host calls, bytes in both directions, log
 //!   lines, selectors and WASI handles are all bounded, each by the thread that runs the call or by the plugin.
+//! * A component cannot make the compiler do so either: it is a process with limits of its own.
 //! * A call that ends with an error leaves the message as it was, and after a fault the store is thrown away.
 //! * The same message through the same stage gives the same bytes on any machine, as long as the plugin itself carries
 //!   nothing from message to message.
@@ -19,6 +20,7 @@
 
 mod bindings;
 mod cache;
+mod compile;
 mod engine;
 mod error;
 mod files;
@@ -40,11 +42,12 @@ mod wasi;
 #[cfg(test)]
 mod tests;
 
+pub use compile::{COMPILE_COMMAND, CompileIn, compile_component};
 pub use engine::{Engine, EngineSettings, MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS};
 pub use error::{EngineError, LoadError};
 pub use files::FileSnapshot;
-pub use inspect::{CONTRACT_VERSION, Inspection, Kind};
+pub use inspect::{CONTRACT_VERSION, Inspection, Kind, MAX_COMPONENT_BYTES};
 pub use instances::Instances;
 pub use plugin::{Plugin, PluginSource};
 pub use stage::{ConfigureError, ConfiguredStage};
-pub use verdict::{CallError, Fault, Limit, Part, Refusal, Verdict, Work};
+pub use verdict::{CallError, Fault, Limit, MAX_PARTS, Part, Refusal, Verdict, Work};

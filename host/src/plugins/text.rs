@@ -50,7 +50,20 @@ impl Secrets {
 
     /// The text on one line of at most `max_bytes` and an ellipsis, without secrets.
     pub(super) fn clean(&self, text: &str, max_bytes: usize) -> String {
-        line(&self.hide(text), max_bytes)
+        // A text may have as many bytes as a plugin has memory, so it is cut before anything is looked for in it: far
+        // enough behind what is shown that a secret which is cut in two by that is left out with the rest.
+        let longest = self.0.first().map_or(0, String::len);
+        let end = text.floor_char_boundary(max_bytes.saturating_add(1).saturating_add(longest));
+        if end == text.len() {
+            return line(&self.hide(text), max_bytes);
+        }
+        let hidden = self.hide(&text[..end]);
+        let whole = hidden.floor_char_boundary(hidden.len().saturating_sub(longest));
+        let mut line = line(&hidden[..whole], max_bytes);
+        if !line.ends_with('…') {
+            line.push('…');
+        }
+        line
     }
 }
 
@@ -111,6 +124,18 @@ mod tests {
             condition.clean("there is no variable `hunter2`, nor `sword`", 100),
             "there is no variable `***`, nor `***`"
         );
+    }
+
+    #[test]
+    fn a_secret_at_the_end_of_what_is_looked_at_is_not_shown_in_part() {
+        let secrets = Secrets::new(vec!["swordfish".into()]);
+        // Hiding makes the text shorter, so that what was far behind comes into what is shown.
+        for before in 0..80 {
+            let text = format!("{}{}swordfish and more", "swordfish".repeat(4), "x".repeat(before));
+            let shown = secrets.clean(&text, 60);
+            assert!(!shown.contains("sw") && shown.len() < 64, "{shown}");
+        }
+        assert_eq!(Secrets::default().clean(&"x".repeat(100), 4), "xxxx…");
     }
 
     #[test]

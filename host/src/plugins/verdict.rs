@@ -18,15 +18,18 @@ pub struct Work {
     pub origin: Arc<Origin>,
 }
 
+/// Most parts that one message may become, and most routes that a verdict may name.
+pub const MAX_PARTS: usize = 10_000;
+
 /// What a plugin decided for a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// Hand it to the next stage.
     Forward,
-    /// Publish it to these routes. Whether the rule declares them is for the caller to see; names that it does not are
+    /// Publish it to these routes; of more than [`MAX_PARTS`] the first ones and one more. Whether the rule declares them is for the caller to see; names that it does not are
     /// on one line and without secrets.
     Route(Vec<String>),
-    /// Put these parts in its place.
+    /// Put these parts in its place; of more than [`MAX_PARTS`] the first ones and one more.
     Split(Vec<Part>),
     /// Go no further with it: why. At most 4 KiB, on one line.
     Drop(String),

@@ -96,9 +96,14 @@ impl FileSet {
         self.files.keys().chain(problems).any(|path| path.starts_with(start))
     }
 
-    /// A path as messages give it: one that can be opened from where Trackside was started.
+    /// A path as messages give it: one that can be opened from where Trackside was started. What a terminal would take
+    /// for a command is written out.
     pub(super) fn shown(&self, path: &str) -> String {
-        self.directory.join(path).display().to_string()
+        let mut shown = String::new();
+        for c in self.directory.join(path).display().to_string().chars() {
+            if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
+        }
+        shown
     }
 
     /// SHA-256 over the paths and bytes of all files.
@@ -232,6 +237,12 @@ mod tests {
         let paths: Vec<_> = set.iter().map(|(path, _)| path).collect();
         assert_eq!(paths, ["rules/a.toml", "rules/b.toml", "trackside.toml"]);
         assert_eq!(set.problems().count(), 0);
+    }
+
+    #[test]
+    fn the_name_of_a_file_is_no_command_to_a_terminal() {
+        let set = FileSet::new("config");
+        assert_eq!(set.shown("rules/a\u{1b}[2J\r.toml"), "config/rules/a\\u{1b}[2J\\r.toml");
     }
 
     #[cfg(unix)]

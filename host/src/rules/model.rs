@@ -220,6 +220,10 @@ pub struct PluginLimits {
     pub deadline: Duration,
     /// Time of `configure`, which may compile schemas and expressions.
     pub configure_deadline: Duration,
+    /// Time of compiling the component, where it is not in the cache.
+    pub compile_timeout: Duration,
+    /// Memory of the process that compiles it, in bytes of address space.
+    pub compile_memory_bytes: usize,
     /// Elements of all tables of an instance.
     pub table_elements: usize,
     /// Host calls in one call.

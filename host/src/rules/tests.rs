@@ -141,6 +141,8 @@ fn every_default_of_the_reference_is_one_that_the_parser_takes() {
         memory_bytes: 64 << 20,
         deadline: Duration::from_millis(100),
         configure_deadline: Duration::from_secs(5),
+        compile_timeout: Duration::from_secs(60),
+        compile_memory_bytes: 2 << 30,
         table_elements: 20_000,
         host_calls: 100_000,
         host_bytes: 64 << 20,
@@ -169,6 +171,7 @@ fn everything_that_can_be_written_arrives() {
     assert!(matches!(&sources["core"].kind, SourceKind::Core { queue_group: Some(group), .. } if group == "trackside"));
     let geo = &plugins["geo"];
     assert_eq!((geo.limits.memory_bytes, geo.limits.recycle_above_bytes), (16 << 20, 12 << 20));
+    assert_eq!((geo.limits.compile_timeout, geo.limits.compile_memory_bytes), (Duration::from_secs(30), 1 << 30));
     assert_eq!((geo.isolation, geo.sha256), (Isolation::Message, Some([0xab; 32])));
     assert_eq!(geo.files, ["schemas/", "lists/eu/"]);
     assert_eq!(streams["CLEAN"].subjects.len(), 2);

@@ -119,16 +119,19 @@ impl contract::Host for Guest {
         selector: Resource<SelectorSlot>,
     ) -> wasmtime::Result<Result<Vec<contract::Match>, contract::PayloadError>> {
         self.in_handle("select")?;
-        let (payload, selectors, limits) = self.selection();
-        let found = selectors.select(&selector, payload, limits);
-        let found = found.map(|matches| matches.iter().map(|m| crossing(m, payload)).collect::<Vec<_>>());
-        match found {
-            Ok(matches) => {
-                self.budget.bytes(matches.iter().map(|m| MATCH_BYTES + text_len(&m.value)).sum())?;
-                Ok(Ok(matches))
-            }
-            Err(error) => Ok(Err(self.payload_error(error)?)),
+        let (payload, selectors, limits, budget) = self.selection();
+        let found = match selectors.select(&selector, payload, limits) {
+            Ok(found) => found,
+            Err(error) => return Ok(Err(self.payload_error(error)?)),
+        };
+        let mut matches = Vec::with_capacity(found.len());
+        for place in found {
+            // Paid one by one: places that lie in each other are many times the payload together.
+            let place = crossing(place, payload);
+            budget.bytes(MATCH_BYTES + text_len(&place.value))?;
+            matches.push(place);
         }
+        Ok(Ok(matches))
     }
 
     fn replace(
@@ -138,7 +141,7 @@ impl contract::Host for Guest {
     ) -> wasmtime::Result<Result<(), contract::PayloadError>> {
         self.in_handle("replace")?;
         self.budget.bytes(values.iter().map(|v| MATCH_BYTES + v.as_ref().map_or(0, text_len)).sum())?;
-        let (payload, selectors, limits) = self.selection();
+        let (payload, selectors, limits, _) = self.selection();
         let values: Vec<_> = values.iter().map(|value| value.as_ref().map(replacement)).collect();
         let edited = selectors
             .select(&selector, payload, limits)

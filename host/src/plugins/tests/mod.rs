@@ -40,6 +40,8 @@ fn settings() -> PluginSettings {
             memory_bytes: 16 << 20,
             deadline: Duration::from_millis(500),
             configure_deadline: Duration::from_secs(2),
+            compile_timeout: Duration::from_secs(60),
+            compile_memory_bytes: 2 << 30,
             table_elements: 20_000,
             host_calls: 10_000,
             host_bytes: 8 << 20,

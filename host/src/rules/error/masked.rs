@@ -31,7 +31,13 @@ pub(super) fn masked(text: &str) -> String {
         is_key = begins_key(token.kind()).unwrap_or(is_key);
         mask_credentials(text, span_of(*token), &mut bytes);
     }
-    for (at, c) in text.char_indices().filter(|(_, c)| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+    // A carriage return is harmless as a part of a line's end alone: anywhere else a terminal writes over the line.
+    let harmless = |at: usize, c: char| match c {
+        '\n' | '\t' => true,
+        '\r' => text.as_bytes().get(at + 1) == Some(&b'\n'),
+        c => !c.is_control(),
+    };
+    for (at, c) in text.char_indices().filter(|(at, c)| !harmless(*at, *c)) {
         bytes[at..at + c.len_utf8()].fill(b'?');
     }
     String::from_utf8(bytes).unwrap_or_default()
@@ -220,5 +226,6 @@ mod tests {
     #[test]
     fn control_characters_cannot_reach_a_terminal() {
         check("a = \"\u{1b}[2J\u{9b}2J\"", "a = \"?[2J??2J\"");
+        check("a = 1 \r# b\r\n\tc", "a = 1 ?# b\r\n\tc");
     }
 }

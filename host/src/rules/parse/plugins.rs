@@ -58,6 +58,8 @@ pub(in crate::rules) fn settings(table: &Table<'_>, directory: &Path) -> PluginS
             memory_bytes,
             deadline: table.duration("deadline"),
             configure_deadline: table.duration("configure-deadline"),
+            compile_timeout: table.duration("compile-timeout"),
+            compile_memory_bytes: table.size("compile-memory").unwrap_or_default(),
             table_elements: table.number("table-elements"),
             host_calls: table.number("host-calls"),
             host_bytes: table.size("host-bytes").unwrap_or_default(),

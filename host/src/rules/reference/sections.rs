@@ -199,6 +199,18 @@ pub(in crate::rules) static PLUGIN: Section = Section {
             "Time to take the settings in, which may compile schemas and expressions.",
         ),
         key(
+            "compile-timeout",
+            millis(100, HOUR),
+            Value("\"1m\""),
+            "Time to compile the component, where that is not in the cache. What takes longer is refused.",
+        ),
+        key(
+            "compile-memory",
+            Size(128 * MIB, 64 * GIB),
+            Value("\"2GiB\""),
+            "Memory of the process that compiles it, in address space.",
+        ),
+        key(
             "isolation",
             OneOf(&["instance", "message"]),
             Value("\"instance\""),
@@ -275,7 +287,12 @@ pub(in crate::rules) static RUNTIME: Section = Section {
     title: "[runtime]",
     meaning: "Threads, draining, caching and watching.",
     keys: &[
-        key("lanes", Whole(1, 1024), Said("one for each core"), "Threads that run stages."),
+        key(
+            "lanes",
+            Whole(1, 1024),
+            Said("one for each core"),
+            "Threads that run stages. There is one more, which takes only work of rules that are quick.",
+        ),
         key(
             "drain-timeout",
             millis(0, HOUR),

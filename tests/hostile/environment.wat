@@ -1,0 +1,17 @@
+;; Attacks secrets: it counts the variables of its environment, into the payload.
+(module
+  (import "wasi:cli/environment@0.2.0" "get-environment" (func $environment (param i32)))
+  (import "trackside:plugin/message@0.1.0" "set-payload" (func $set_payload (param i32 i32)))
+  (memory (export "memory") 1)
+  (global $next (mut i32) (i32.const 1024))
+  (func $realloc (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+    (local $at i32)
+    (local.set $at (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
+    (global.set $next (i32.add (local.get $at) (local.get 3)))
+    (local.get $at))
+  (func (export "trackside:plugin/stage@0.1.0#configure") (param i32 i32) (result i32) (i32.const 16))
+  (func (export "trackside:plugin/stage@0.1.0#handle") (result i32)
+    (call $environment (i32.const 64))
+    (i32.store8 (i32.const 72) (i32.add (i32.const 48) (i32.load (i32.const 68))))
+    (call $set_payload (i32.const 72) (i32.const 1))
+    (i32.const 16)))

@@ -1,0 +1,18 @@
+;; Attacks the host's memory with headers: `handle` adds one for ever.
+(module
+  (import "trackside:plugin/message@0.1.0" "append-header" (func $append_header (param i32 i32 i32 i32 i32)))
+  (memory (export "memory") 1)
+  (global $next (mut i32) (i32.const 1024))
+  (func $realloc (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+    (local $at i32)
+    (local.set $at (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
+    (global.set $next (i32.add (local.get $at) (local.get 3)))
+    (local.get $at))
+  (data (i32.const 1024) "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx")
+  (func (export "trackside:plugin/stage@0.1.0#configure") (param i32 i32) (result i32) (i32.const 16))
+  (data (i32.const 64) "X-Flood")
+  (func (export "trackside:plugin/stage@0.1.0#handle") (result i32)
+    (loop $again
+      (call $append_header (i32.const 64) (i32.const 7) (i32.const 1024) (i32.const 60) (i32.const 128))
+      (br $again))
+    (unreachable)))

@@ -1,0 +1,12 @@
+;; Attacks the order of things: its allocator calls the host, which is waiting for it.
+(module
+  (import "trackside:plugin/message@0.1.0" "payload" (func $payload (param i32)))
+  (import "trackside:plugin/message@0.1.0" "timestamp" (func $timestamp (result i64)))
+  (memory (export "memory") 1)
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+    (drop (call $timestamp))
+    (i32.const 1024))
+  (func (export "trackside:plugin/stage@0.1.0#configure") (param i32 i32) (result i32) (i32.const 16))
+  (func (export "trackside:plugin/stage@0.1.0#handle") (result i32)
+    (call $payload (i32.const 64))
+    (i32.const 16)))

@@ -1,0 +1,20 @@
+;; Attacks the files: `configure` reads /etc/passwd, and says what came of it.
+(module
+  (import "trackside:plugin/setup@0.1.0" "read-file" (func $read_file (param i32 i32 i32)))
+  (memory (export "memory") 1)
+  (global $next (mut i32) (i32.const 1024))
+  (func $realloc (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+    (local $at i32)
+    (local.set $at (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
+    (global.set $next (i32.add (local.get $at) (local.get 3)))
+    (local.get $at))
+  (data (i32.const 256) "/etc/passwd")
+  (func (export "trackside:plugin/stage@0.1.0#configure") (param i32 i32) (result i32)
+    (call $read_file (i32.const 256) (i32.const 11) (i32.const 64))
+    ;; refuses with the file, or with why there is none
+    (i32.store8 (i32.const 32) (i32.const 1))
+    (i32.store (i32.const 36) (i32.load (i32.const 68)))
+    (i32.store (i32.const 40) (i32.load (i32.const 72)))
+    (i32.const 32))
+  (func (export "trackside:plugin/stage@0.1.0#handle") (result i32)
+    (i32.const 16)))

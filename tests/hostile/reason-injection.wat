@@ -1,0 +1,15 @@
+;; Attacks those who read: a reason of 4 MiB that begins with a forged line.
+(module
+  (memory (export "memory") 80)
+  (global $next (mut i32) (i32.const 1024))
+  (func $realloc (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+    (local $at i32)
+    (local.set $at (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
+    (global.set $next (i32.add (local.get $at) (local.get 3)))
+    (local.get $at))
+  (func (export "trackside:plugin/stage@0.1.0#configure") (param i32 i32) (result i32) (i32.const 16))
+  (data (i32.const 32) "\00\00\00\00\04\00\00\00\00\00\01\00\00\00\40\00")
+  (data (i32.const 65536) "no\0d\0a2026-11-22T00:00:00Z ERROR forged\1b[31m")
+  (func (export "trackside:plugin/stage@0.1.0#handle") (result i32)
+    (memory.fill (i32.const 65580) (i32.const 120) (i32.const 4194260))
+    (i32.const 32)))

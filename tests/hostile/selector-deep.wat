@@ -1,0 +1,33 @@
+;; Attacks the host's stack: a path with a thousand filters within each other.
+(module
+  (import "trackside:plugin/message@0.1.0" "[static]selector.compile" (func $compile (param i32 i32 i32)))
+  (memory (export "memory") 1)
+  (global $next (mut i32) (i32.const 1024))
+  (func $realloc (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+    (local $at i32)
+    (local.set $at (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
+    (global.set $next (i32.add (local.get $at) (local.get 3)))
+    (local.get $at))
+  (func (export "trackside:plugin/stage@0.1.0#configure") (param i32 i32) (result i32) (i32.const 16))
+  (func (export "trackside:plugin/stage@0.1.0#handle") (result i32)
+    (local $left i32)
+    (local $at i32)
+    (i32.store8 (i32.const 8192) (i32.const 36))
+    (local.set $at (i32.const 8193))
+    (local.set $left (i32.const 1000))
+    (loop $again
+      ;; [?@
+      (i32.store (local.get $at) (i32.const 0x00403f5b))
+      (local.set $at (i32.add (local.get $at) (i32.const 3)))
+      (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+      (br_if $again (local.get $left)))
+    (memory.fill (local.get $at) (i32.const 93) (i32.const 1000))
+    (i32.store (i32.const 256) (i32.const 8192))
+    (i32.store (i32.const 260) (i32.const 4001))
+    (call $compile (i32.const 256) (i32.const 1) (i32.const 512))
+    (if (i32.load8_u (i32.const 512)) (then
+      (i32.store (i32.const 36) (i32.const 4))
+      (i32.store (i32.const 40) (i32.load (i32.const 516)))
+      (i32.store (i32.const 44) (i32.load (i32.const 520)))
+      (return (i32.const 32))))
+    (i32.const 16)))

@@ -1,0 +1,23 @@
+;; Attacks the compiler of paths: one of a mebibyte.
+(module
+  (import "trackside:plugin/message@0.1.0" "[static]selector.compile" (func $compile (param i32 i32 i32)))
+  (memory (export "memory") 32)
+  (global $next (mut i32) (i32.const 1024))
+  (func $realloc (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+    (local $at i32)
+    (local.set $at (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
+    (global.set $next (i32.add (local.get $at) (local.get 3)))
+    (local.get $at))
+  (func (export "trackside:plugin/stage@0.1.0#configure") (param i32 i32) (result i32) (i32.const 16))
+  (func (export "trackside:plugin/stage@0.1.0#handle") (result i32)
+    (memory.fill (i32.const 65536) (i32.const 91) (i32.const 1048576))
+    (i32.store8 (i32.const 65536) (i32.const 36))
+    (i32.store (i32.const 256) (i32.const 65536))
+    (i32.store (i32.const 260) (i32.const 1048576))
+    (call $compile (i32.const 256) (i32.const 1) (i32.const 512))
+    (if (i32.load8_u (i32.const 512)) (then
+      (i32.store (i32.const 36) (i32.const 4))
+      (i32.store (i32.const 40) (i32.load (i32.const 516)))
+      (i32.store (i32.const 44) (i32.load (i32.const 520)))
+      (return (i32.const 32))))
+    (i32.const 16)))

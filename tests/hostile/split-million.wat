@@ -1,0 +1,15 @@
+;; Attacks the host's memory: a split into half a million parts.
+(module
+  (memory (export "memory") 230)
+  (global $next (mut i32) (i32.const 1024))
+  (func $realloc (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+    (local $at i32)
+    (local.set $at (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
+    (global.set $next (i32.add (local.get $at) (local.get 3)))
+    (local.get $at))
+  (func (export "trackside:plugin/stage@0.1.0#configure") (param i32 i32) (result i32) (i32.const 16))
+  (func (export "trackside:plugin/stage@0.1.0#handle") (result i32)
+    (i32.store (i32.const 36) (i32.const 2))
+    (i32.store (i32.const 40) (i32.const 65536))
+    (i32.store (i32.const 44) (i32.const 500000))
+    (i32.const 32)))

@@ -1,0 +1,15 @@
+;; Attacks the subjects: it sets the header that the rule's template puts into one to a wildcard and further tokens.
+(module
+  (import "trackside:plugin/message@0.1.0" "set-header" (func $set_header (param i32 i32 i32 i32 i32)))
+  (memory (export "memory") 1)
+  (global $next (mut i32) (i32.const 1024))
+  (func $realloc (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+    (local $at i32)
+    (local.set $at (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
+    (global.set $next (i32.add (local.get $at) (local.get 3)))
+    (local.get $at))
+  (func (export "trackside:plugin/stage@0.1.0#configure") (param i32 i32) (result i32) (i32.const 16))
+  (data (i32.const 256) "Regioneu.>.secret")
+  (func (export "trackside:plugin/stage@0.1.0#handle") (result i32)
+    (call $set_header (i32.const 256) (i32.const 6) (i32.const 262) (i32.const 11) (i32.const 128))
+    (i32.const 16)))
