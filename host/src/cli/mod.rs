@@ -6,6 +6,7 @@ mod dev;
 mod inspect;
 mod output;
 mod run;
+mod supply;
 mod trial;
 
 use std::path::PathBuf;
@@ -80,6 +81,8 @@ enum PluginCommand {
         #[arg(value_name = "FILE.wasm")]
         file: PathBuf,
     },
+    #[command(flatten)]
+    Supply(supply::Command),
 }
 
 /// Runs the command that argv names.
@@ -105,6 +108,7 @@ pub fn main() -> ExitCode {
         Command::Try(arguments) => trial::trial(&arguments),
         Command::Dead(command) => dead::dead(&command),
         Command::Plugin(PluginCommand::Inspect { file }) => inspect::inspect(&file),
+        Command::Plugin(PluginCommand::Supply(command)) => supply::supply(&command),
     };
     match done {
         Ok(code) => code,

@@ -6,7 +6,7 @@ use wasmparser::{Encoding, Parser, Payload};
 use super::error::LoadError;
 
 /// Largest component that is looked at.
-pub(super) const MAX_COMPONENT_BYTES: usize = 64 << 20;
+pub const MAX_COMPONENT_BYTES: usize = 64 << 20;
 
 /// What this host implements of the contract; any 0.1 is accepted.
 pub const CONTRACT_VERSION: &str = "0.1.0";

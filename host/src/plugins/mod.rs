@@ -43,7 +43,7 @@ mod tests;
 pub use engine::{Engine, EngineSettings, MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS};
 pub use error::{EngineError, LoadError};
 pub use files::FileSnapshot;
-pub use inspect::{CONTRACT_VERSION, Inspection, Kind};
+pub use inspect::{CONTRACT_VERSION, Inspection, Kind, MAX_COMPONENT_BYTES};
 pub use instances::Instances;
 pub use plugin::{Plugin, PluginSource};
 pub use stage::{ConfigureError, ConfiguredStage};

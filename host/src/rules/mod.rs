@@ -9,6 +9,7 @@ mod bounds;
 pub(crate) mod error;
 mod files;
 pub(crate) mod model;
+mod oci;
 mod order;
 mod parse;
 mod raw;
@@ -17,6 +18,7 @@ pub(crate) mod secret;
 mod suggest;
 mod table;
 mod template;
+mod trust;
 mod units;
 mod values;
 
@@ -25,10 +27,12 @@ use std::path::Path;
 pub use error::{Location, Look, Problem, Report, Severity, SourceText, TableLocation};
 pub use files::FileSet;
 pub use model::*;
+pub use oci::{OciReference, ReferenceError, RegistryHost};
 pub use order::{OrderBy, OrderByError};
 pub use reference::{STANDARD_PLUGINS, document};
 pub use secret::{Resolved, Secret, SecretError, SecretRef, resolve_secrets, secret_files};
 pub use template::{RenderError, Template, TemplateError};
+pub use trust::{PublicKey, PublicKeyError};
 pub(crate) use units::duration;
 
 /// Reads `trackside.toml` and `rules/*.toml` of a configuration directory. With the rules come the warnings.
