@@ -253,7 +253,7 @@ impl<'s> Session<'s> {
 
     /// Registries keep what is large elsewhere, and may lead there: by TLS, to which nothing secret goes along, and what
     /// comes from there is hashed. One that is spoken to without TLS may also lead to itself and to this machine.
-    fn may_lead_to(&self, url: &Url) -> bool {
+    pub(super) fn may_lead_to(&self, url: &Url) -> bool {
         let plain = url.scheme() == "http" && self.settings.plain_http && (self.is_home(url) || is_loopback(url));
         (url.scheme() == "https" || plain) && url.username().is_empty() && url.password().is_none()
     }
