@@ -11,7 +11,8 @@
 //!
 //! # The life of a rule
 //!
-//! [`rules`] reads the configuration directory, pure and without a notion of WebAssembly. [`plugins`] compiles
+//! [`rules`] reads the configuration directory, pure and without a notion of WebAssembly. [`supply`] finds the components
+//! that it names, and decides whether they may be loaded. [`plugins`] compiles
 //! components and configures stages, without a notion of rules. [`plan`] brings the two together into one immutable
 //! revision, in which names have become handles. [`control`] does so at the start and at every change, and swaps the
 //! plan only if all of it is right.
@@ -19,7 +20,7 @@
 //! # The modules, in the order in which data meets them
 //!
 //! [`cli`] and [`app`] put everything together; [`message`], [`names`], [`telemetry`] and [`times`] are leaves; [`rules`],
-//! [`plugins`], [`plan`] and [`control`] make revisions; [`backbone`] and [`pipeline`] move messages, [`sealing`] hides
+//! [`supply`], [`plugins`], [`plan`] and [`control`] make revisions; [`backbone`] and [`pipeline`] move messages, [`sealing`] hides
 //! what the dead ones hold and [`letters`] takes them up again; [`admin`] is the edge for people and their tools.
 
 pub mod cli;
@@ -36,6 +37,7 @@ pub mod plan;
 pub mod plugins;
 pub mod rules;
 pub mod sealing;
+pub mod supply;
 
 pub mod backbone;
 pub mod letters;

@@ -94,6 +94,10 @@ name!(
     /// The name of a route in a rule's `[rule.routes]`.
     RouteName
 );
+name!(
+    /// The name of a public key in `[trust.keys]`.
+    KeyName
+);
 
 /// Identifies one immutable compiled set of rules and plugins: the first 12 hexadecimal digits of the SHA-256 of
 /// everything that went into it, so the same configuration has the same revision on every machine.

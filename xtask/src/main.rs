@@ -7,6 +7,7 @@ mod conformance;
 mod demo;
 mod faults;
 mod nats;
+mod registry;
 mod release;
 mod shell;
 mod simulate;
@@ -52,6 +53,8 @@ enum Task {
     Bindings,
     /// Print the path of a nats-server that is new enough, fetching one where there is none
     NatsServer,
+    /// Print the path of an OCI registry for the tests, fetching one where there is none
+    Registry,
     /// Build target/release/trackside with the standard plugins in it
     Build,
     /// Run every test: plugins, host and end to end against a real nats-server
@@ -102,6 +105,10 @@ async fn perform(args: Args) -> Result<()> {
         Task::NatsServer => {
             let server = nats::provision(&workspace).await?;
             println!("{}", server.path.display());
+            Ok(())
+        }
+        Task::Registry => {
+            println!("{}", registry::provision(&workspace).await?.display());
             Ok(())
         }
         Task::Build => release::build(&workspace).await.map(drop),

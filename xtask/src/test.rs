@@ -1,10 +1,12 @@
 //! Every test there is, in an order that fails early and compiles nothing twice.
 
+use std::path::Path;
+
 use anyhow::Result;
 
 use crate::cargo::{BUILD_LIMIT, Workspace};
 use crate::steps::Steps;
-use crate::{conformance, nats, shell, simulate, wasm};
+use crate::{conformance, nats, registry, shell, simulate, wasm};
 
 /// The plugins' own tests, natively: against the SDK's in-memory message.
 pub(crate) async fn plugins_natively(workspace: &Workspace) -> Result<()> {
@@ -19,12 +21,13 @@ pub(crate) async fn everything(workspace: &Workspace) -> Result<()> {
     let mut steps = Steps::default();
     let server = steps.step("nats-server", nats::provision(workspace)).await?;
     println!("{} {}, {}", server.path.display(), server.version, server.origin);
+    let registry = steps.step("registry", registry::provision(workspace)).await?;
     steps.step("plugins to Wasm", wasm::build_plugins(workspace)).await?;
     steps.step("plugins, natively", plugins_natively(workspace)).await?;
     steps.step("build", build(workspace)).await?;
     steps.step("conformance", conformance::as_test(workspace)).await?;
     steps.step("simulation", simulate::as_test(workspace)).await?;
-    steps.step("tests", tests(workspace, &server)).await?;
+    steps.step("tests", tests(workspace, &server, &registry)).await?;
     steps.print_times();
     Ok(())
 }
@@ -37,9 +40,10 @@ pub(crate) async fn build(workspace: &Workspace) -> Result<()> {
     shell::run("building the workspace", &mut cargo, BUILD_LIMIT).await
 }
 
-async fn tests(workspace: &Workspace, server: &nats::Server) -> Result<()> {
+async fn tests(workspace: &Workspace, server: &nats::Server, registry: &Path) -> Result<()> {
     let mut cargo = workspace.cargo();
     cargo.args(["test", "--workspace"]).env("NATS_SERVER", &server.path);
+    cargo.env("DOCKER_REGISTRY", registry);
     cargo.env("TRACKSIDE_BIN", workspace.target.join("debug").join("trackside"));
     shell::run("the workspace's tests", &mut cargo, BUILD_LIMIT).await
 }

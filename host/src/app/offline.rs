@@ -7,6 +7,7 @@ use crate::pipeline::Runner;
 use crate::plan::{Compiler, Plan};
 use crate::plugins::{CompileIn, Engine, EngineSettings, Instances};
 use crate::rules::{self, Look, Problem, Report, Rules};
+use crate::supply;
 use crate::telemetry::{Build, Metrics};
 
 use super::Failure;
@@ -85,7 +86,7 @@ fn everything_wrong(directory: &Path, mut report: Report) -> Failure {
 /// The engine that a configuration asks for.
 pub(super) fn engine(rules: &Rules) -> Result<Engine, Failure> {
     start(EngineSettings {
-        cache: rules.config.runtime.cache.clone().or_else(default_cache),
+        cache: supply::cache_folder(&rules.config.runtime),
         compile_in: CompileIn::child_of_this_program(),
         json: rules.config.runtime.json_limits(),
         ..EngineSettings::default()
@@ -97,7 +98,11 @@ pub(super) fn engine(rules: &Rules) -> Result<Engine, Failure> {
 /// # Errors
 /// When the machine does not give what it needs.
 pub fn default_engine() -> Result<Engine, Failure> {
-    start(EngineSettings { cache: default_cache(), ..EngineSettings::default() })
+    start(EngineSettings {
+        cache: supply::default_cache_folder(),
+        compile_in: CompileIn::child_of_this_program(),
+        ..EngineSettings::default()
+    })
 }
 
 fn start(settings: EngineSettings) -> Result<Engine, Failure> {
@@ -112,11 +117,4 @@ fn shown(mut report: Report, warnings: Vec<Problem>) -> Failure {
 
 fn look() -> Look {
     Look::of_stderr()
-}
-
-/// `$XDG_CACHE_HOME/trackside`, or `~/.cache/trackside`.
-fn default_cache() -> Option<std::path::PathBuf> {
-    let base = std::env::var_os("XDG_CACHE_HOME").filter(|path| !path.is_empty()).map(std::path::PathBuf::from);
-    base.or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache")))
-        .map(|base| base.join("trackside"))
 }

@@ -11,6 +11,7 @@ use crate::message::SubjectPattern;
 use crate::plan::{Compiler, Plan};
 use crate::plugins::Engine;
 use crate::rules::{self, Config, Problem, Report, Rules, SecretRef};
+use crate::supply;
 use crate::telemetry::{InUse, Metrics, Readiness};
 
 use super::streams::{letter_subjects, required_streams};
@@ -74,8 +75,7 @@ impl Loader {
     /// Everything that is wrong.
     pub(super) fn load(&self) -> Result<Compiled<Arc<Plan>>, Rejection> {
         let (rules, warnings) = rules::load(&self.0.directory).map_err(|report| rejection(&report, Vec::new()))?;
-        let files: Vec<PathBuf> =
-            rules.config.plugins.values().filter_map(|plugin| plugin.path.clone()).chain(references(&rules)).collect();
+        let files: Vec<PathBuf> = supply::files(&rules).chain(references(&rules)).collect();
         let problems = self.fixed(&rules.config);
         if !problems.is_empty() {
             return Err(rejection(&Report(problems), files));

@@ -3,8 +3,6 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File};
-use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,11 +10,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use sha2::{Digest, Sha256};
 
 use crate::names::{PluginName, Revision};
-use crate::plugins::{ConfiguredStage, Engine, MAX_COMPONENT_BYTES, Plugin, PluginSource};
+use crate::plugins::{ConfiguredStage, Engine, Plugin, PluginSource};
 use crate::rules::{
     Location, PluginSettings, Problem, Report, Rule, Rules, Secret, SecretRef, SourceKind, Stage, resolve_secrets,
 };
 use crate::sealing::LetterKey;
+use crate::supply::{self, Supply};
 use crate::telemetry::{Metrics, Throttle};
 
 use super::keys::letter_keys;
@@ -98,17 +97,25 @@ impl Compiler {
         let mut wanted: BTreeMap<&PluginName, Location> = BTreeMap::new();
         for (name, settings) in &rules.config.plugins {
             // A standard plugin that only has its limits changed is loaded where a rule uses it.
-            if let (Some(_), Some(location)) = (&settings.path, &settings.location) {
+            if let (true, Some(location)) = (settings.path.is_some() || settings.oci.is_some(), &settings.location) {
                 wanted.insert(name, location.clone());
             }
         }
         for stage in rules.rules.iter().flat_map(|rule| &rule.stages) {
             wanted.entry(&stage.plugin).or_insert_with(|| stage.plugin_location.clone());
         }
+        let supply = match Supply::open(rules) {
+            Ok(supply) => supply,
+            Err(problem) => {
+                problems.push(*problem);
+                return BTreeMap::new();
+            }
+        };
         let wanted: Vec<_> = wanted.into_iter().collect();
         let loaded = parallel(&wanted, |(name, location)| {
             let settings = rules.config.plugins.get(*name).cloned().unwrap_or_default();
-            self.load_one(name, settings).map_err(|problem| Box::new((*problem).at(location.clone())))
+            self.load_one(name, settings, &supply, &rules.directory)
+                .map_err(|problem| Box::new((*problem).at(location.clone())))
         });
         let mut plugins = BTreeMap::new();
         for ((name, _), result) in wanted.into_iter().zip(loaded) {
@@ -122,18 +129,24 @@ impl Compiler {
         plugins
     }
 
-    fn load_one(&self, name: &PluginName, settings: PluginSettings) -> Result<Arc<Plugin>, Box<Problem>> {
-        let bytes = match &settings.path {
-            Some(path) => read_component(path).map(Cow::Owned).map_err(|error| {
-                Problem::error(format!("plugin `{name}`: {} cannot be read: {error}", path.display()))
-                    .help("`path` is taken from the configuration directory")
-            })?,
-            None => standard_plugin(name).map(Cow::Borrowed).ok_or_else(|| {
+    fn load_one(
+        &self,
+        name: &PluginName,
+        settings: PluginSettings,
+        supply: &Supply<'_>,
+        directory: &Path,
+    ) -> Result<Arc<Plugin>, Box<Problem>> {
+        let (bytes, digest) = if settings.path.is_some() || settings.oci.is_some() {
+            let component = supply.component(name, &settings);
+            let component = component.map_err(|error| supply::problem(name, &settings, &error, directory))?;
+            (Cow::Owned(component.bytes), component.sha256)
+        } else {
+            let bytes = standard_plugin(name).ok_or_else(|| {
                 Problem::error(format!("plugin `{name}`: this binary was built without its standard plugins"))
                     .help("build it by `cargo xtask build`, or give `path` in `[plugins.…]`")
-            })?,
+            })?;
+            (Cow::Borrowed(bytes), Sha256::digest(bytes).into())
         };
-        let digest: [u8; 32] = Sha256::digest(&bytes).into();
         let unchanged = |known: &&Arc<Plugin>| *known.digest() == digest && *known.settings() == settings;
         if let Some(known) = self.plugins.get(name).filter(unchanged) {
             return Ok(Arc::clone(known));
@@ -339,16 +352,6 @@ fn revision(
         hasher.update(key.digest());
     }
     Revision::from_digest(&hasher.finalize().into())
-}
-
-/// Reads the file of a component: one byte more at most than is taken, and nothing that may never end.
-fn read_component(path: &Path) -> io::Result<Vec<u8>> {
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is not a plain file"));
-    }
-    let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_COMPONENT_BYTES as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 /// Maps in parallel, on as many threads as there are cores; results are in the order of the items.

@@ -10,6 +10,7 @@ mod cases;
 pub(crate) mod error;
 mod files;
 pub(crate) mod model;
+mod oci;
 mod order;
 mod parse;
 mod raw;
@@ -18,6 +19,7 @@ pub(crate) mod secret;
 mod suggest;
 mod table;
 mod template;
+mod trust;
 mod units;
 mod values;
 
@@ -29,10 +31,12 @@ pub use cases::{
 pub use error::{Location, Look, Problem, Report, Severity, SourceText, TableLocation};
 pub use files::FileSet;
 pub use model::*;
+pub use oci::{OciReference, ReferenceError, RegistryHost};
 pub use order::{OrderBy, OrderByError};
 pub use reference::{STANDARD_PLUGINS, document};
 pub use secret::{Resolved, Secret, SecretError, SecretRef, resolve_secrets, secret_files};
 pub use template::{RenderError, Template, TemplateError};
+pub use trust::{PublicKey, PublicKeyError};
 pub(crate) use units::duration;
 
 /// Reads `trackside.toml` and `rules/*.toml` of a configuration directory. With the rules come the warnings.

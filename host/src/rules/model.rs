@@ -7,12 +7,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::message::SubjectPattern;
-use crate::names::{PluginName, RouteName, RuleName, SourceName};
+use crate::names::{KeyName, PluginName, RouteName, RuleName, SourceName};
 
 use super::error::Location;
+use super::oci::{OciReference, RegistryHost};
 use super::order::OrderBy;
 use super::secret::SecretRef;
 use super::template::Template;
+use super::trust::PublicKey;
 
 /// Everything a configuration directory says.
 #[derive(Debug, Clone)]
@@ -36,6 +38,10 @@ pub struct Config {
     pub sources: BTreeMap<SourceName, Source>,
     /// `[plugins.NAME]`; the standard plugins are there only if the file changes their settings.
     pub plugins: BTreeMap<PluginName, PluginSettings>,
+    /// `[trust]`.
+    pub trust: Trust,
+    /// `[registries.HOST]`; a registry without a table has the defaults of [`RegistrySettings::of`].
+    pub registries: BTreeMap<RegistryHost, RegistrySettings>,
     /// `[streams.NAME]`: streams that outputs need; `run` requires them, `dev` makes them.
     pub streams: BTreeMap<String, Stream>,
     /// `[admin]`, if there is one.
@@ -173,10 +179,14 @@ pub enum Deliver {
 /// `[plugins.NAME]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PluginSettings {
-    /// The component's file, absolute; `None` for a standard plugin.
+    /// The component's file, absolute; `None` for a standard plugin and for one from a registry.
     pub path: Option<PathBuf>,
-    /// The SHA-256 that the file must have.
+    /// Where in a registry the component is; never together with `path`.
+    pub oci: Option<OciReference>,
+    /// The SHA-256 that the component must have.
     pub sha256: Option<[u8; 32]>,
+    /// The keys that have to have signed the component, all of them. Standard plugins need no signature.
+    pub signed_by: Vec<TrustedKey>,
     /// What one of its instances may use.
     pub limits: PluginLimits,
     /// When a fresh instance is taken.
@@ -187,6 +197,35 @@ pub struct PluginSettings {
     pub files: Vec<String>,
     /// Where its table begins, if the file has one.
     pub location: Option<Location>,
+}
+
+/// `[trust]`: what is asked of the components of plugins, beyond what each plugin's table says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Trust {
+    /// Whether nothing is loaded without a lock file.
+    pub require_lock: bool,
+}
+
+/// A public key of `[trust.keys]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustedKey {
+    /// What the configuration calls it.
+    pub name: KeyName,
+    /// The key.
+    pub key: PublicKey,
+}
+
+/// `[registries.HOST]`: how to talk to a registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegistrySettings {
+    /// User and password; without them the registry is asked as anybody may.
+    pub login: Option<(SecretRef, SecretRef)>,
+    /// PEM file of the authorities to trust, in place of the system's.
+    pub ca: Option<PathBuf>,
+    /// Whether to talk HTTP without TLS.
+    pub plain_http: bool,
+    /// How long fetching a plugin may take in all.
+    pub timeout: Duration,
 }
 
 /// When a breaker opens, and for how long.

@@ -158,7 +158,7 @@ fn everything_that_can_be_written_arrives() {
     let case = fs::read_to_string(here("src/rules/tests/everything.toml")).expect("is read");
     let (rules, warnings) = load_from(&files(&case)).unwrap_or_else(|report| panic!("{report}"));
     assert!(warnings.is_empty());
-    let Config { nats, sources, plugins, streams, admin, runtime } = &rules.config;
+    let Config { nats, sources, plugins, trust, registries, streams, admin, runtime } = &rules.config;
     assert_eq!(nats.servers.len(), 2);
     let password = SecretRef::Env("NATS_PASSWORD".to_owned());
     assert_eq!(nats.auth, Auth::UserPassword { user: SecretRef::Plain("me".to_owned()), password });
@@ -174,6 +174,20 @@ fn everything_that_can_be_written_arrives() {
     assert_eq!((geo.limits.compile_timeout, geo.limits.compile_memory_bytes), (Duration::from_secs(30), 1 << 30));
     assert_eq!((geo.isolation, geo.sha256), (Isolation::Message, Some([0xab; 32])));
     assert_eq!(geo.files, ["schemas/", "lists/eu/"]);
+    assert!(trust.require_lock);
+    let names = |plugin: &str| plugins[plugin].signed_by.iter().map(|key| key.name.to_string()).collect::<Vec<_>>();
+    assert_eq!(
+        (names("geo"), names("far"), names("mask")),
+        (vec!["vendor".to_owned()], vec!["release".to_owned()], Vec::new())
+    );
+    let far = plugins["far"].oci.as_ref().expect("a reference");
+    assert_eq!(
+        (far.registry().as_str(), far.repository(), far.tag()),
+        ("registry.example:5000", "team/far", Some("1.0"))
+    );
+    let (_, registry) = registries.iter().next().expect("a registry");
+    assert_eq!((registry.plain_http, registry.timeout), (true, Duration::from_secs(5)));
+    assert!(registry.login.as_ref().is_some_and(|(user, _)| *user == SecretRef::Plain("me".to_owned())));
     assert_eq!(streams["CLEAN"].subjects.len(), 2);
     assert_eq!(admin.expect("admin").listen.port(), 9271);
     assert_eq!((runtime.lanes, runtime.watch), (Some(3), false));

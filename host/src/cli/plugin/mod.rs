@@ -4,6 +4,7 @@ mod build;
 mod inspect;
 mod new;
 mod project;
+mod supply;
 mod test;
 
 use std::path::PathBuf;
@@ -30,6 +31,8 @@ pub(super) enum Command {
         #[arg(value_name = "FILE.wasm")]
         file: PathBuf,
     },
+    #[command(flatten)]
+    Supply(supply::Command),
 }
 
 /// Runs the command.
@@ -39,5 +42,6 @@ pub(super) fn plugin(command: &Command) -> Result<ExitCode, Failure> {
         Command::Build(arguments) => build::build(arguments),
         Command::Test(arguments) => test::test(arguments),
         Command::Inspect { file } => inspect::inspect(file),
+        Command::Supply(command) => supply::supply(command),
     }
 }

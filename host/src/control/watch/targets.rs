@@ -6,7 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const MAIN_FILE: &str = "trackside.toml";
+const FILES: [&str; 2] = ["trackside.toml", "trackside.lock"];
 const TREES: [&str; 3] = ["rules", "schemas", "plugins"];
 /// Symbolic links that are followed one after another; as many as Linux does.
 const MAX_LINKS: usize = 40;
@@ -24,7 +24,9 @@ impl Targets {
     /// What to watch for a configuration directory and further files, whether they are there or not.
     pub(super) fn new(directory: &Path, further: &[PathBuf]) -> Self {
         let mut targets = Self::default();
-        targets.add(&directory.join(MAIN_FILE), MAX_LINKS);
+        for file in FILES.map(|name| directory.join(name)) {
+            targets.add(&file, MAX_LINKS);
+        }
         for tree in TREES.map(|name| directory.join(name)) {
             targets.add(&tree, MAX_LINKS);
             targets.trees.extend(fs::canonicalize(&tree).ok().filter(|tree| tree.is_dir()));

@@ -35,7 +35,9 @@ static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
 fn settings() -> PluginSettings {
     PluginSettings {
         path: None,
+        oci: None,
         sha256: None,
+        signed_by: Vec::new(),
         limits: PluginLimits {
             memory_bytes: 16 << 20,
             deadline: Duration::from_millis(500),

@@ -12,7 +12,7 @@ use super::model::{Case, Content, Expected, ExpectedPart, Handing, LogLine, Outc
 use super::sections;
 use crate::message::{Headers, Message, Origin, OriginKind, Subject};
 use crate::rules::model::PluginSettings;
-use crate::rules::parse::{json, plugin_settings};
+use crate::rules::parse::{json, plugin_limits};
 use crate::rules::raw::RawFile;
 use crate::rules::reference;
 use crate::rules::table::{File, Problems, Table};
@@ -60,10 +60,10 @@ impl Reader<'_> {
 
     fn limits(&self, table: &Table<'_>) -> PluginSettings {
         let Some(limits) = table.table("limits", &reference::PLUGIN) else { return PluginSettings::default() };
-        for key in ["path", "sha256"].into_iter().filter(|key| limits.has(key)) {
+        for key in ["path", "oci", "sha256", "require-signature"].into_iter().filter(|key| limits.has(key)) {
             limits.error(key, format!("`{key}` is no limit"), "take it out: the command line names the plugin");
         }
-        plugin_settings(&limits, self.folder)
+        plugin_limits(&limits, self.folder)
     }
 
     fn handing(&self, table: &Table<'_>) -> Handing {

@@ -7,6 +7,7 @@ mod plugins;
 mod rule;
 mod settings;
 mod sources;
+mod supply;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -23,7 +24,7 @@ use super::values::Node;
 use crate::message::SubjectPattern;
 use crate::names::{PluginName, SourceName};
 
-pub(super) use plugins::settings as plugin_settings;
+pub(super) use plugins::limits as plugin_limits;
 pub(super) use rule::json;
 
 /// Reads all files: what could be read, and everything that is wrong or odd.
@@ -90,7 +91,9 @@ fn config(raw: &RawFile<'_>, files: &FileSet, problems: &Problems) -> ParsedConf
     let nats = root.table("nats", &reference::NATS).and_then(|table| nats::nats(&table, files.directory()));
     let streams = settings::streams(&root);
     let (sources, source_names) = sources::sources(&root);
-    let (plugins, plugin_names) = plugins::plugins(&root, files.directory());
+    let keys = supply::trust(&root);
+    let registries = supply::registries(&root, files.directory());
+    let (plugins, plugin_names) = plugins::plugins(&root, files.directory(), &keys);
     let admin = settings::admin(&root);
     let runtime = settings::runtime(&root, files.directory());
     sources::check_streams(&sources, &streams, file);
@@ -100,7 +103,8 @@ fn config(raw: &RawFile<'_>, files: &FileSet, problems: &Problems) -> ParsedConf
         plugins: plugin_names,
         priorities: sources.iter().map(|(name, source)| (name.clone(), source.priority)).collect(),
     };
-    let config = nats.map(|nats| Config { nats, sources, plugins, streams, admin, runtime });
+    let trust = keys.trust;
+    let config = nats.map(|nats| Config { nats, sources, plugins, trust, registries, streams, admin, runtime });
     ParsedConfig { config, known }
 }
 

@@ -129,7 +129,7 @@ pub(super) fn secret(table: &Table<'_>, key: &str) -> Option<SecretRef> {
         .ok()
 }
 
-fn user(table: &Table<'_>) -> Option<SecretRef> {
+pub(super) fn user(table: &Table<'_>) -> Option<SecretRef> {
     let text = table.text("user")?;
     if SecretRef::is_reference(&text) {
         return secret(table, "user");

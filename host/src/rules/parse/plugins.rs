@@ -8,6 +8,7 @@ use toml::de::DeTable;
 
 use super::name;
 use super::nats::path;
+use super::supply::{Keys, origin};
 use crate::names::PluginName;
 use crate::rules::error::SourceText;
 use crate::rules::model::{BreakerSettings, Isolation, PluginLimits, PluginSettings};
@@ -15,15 +16,19 @@ use crate::rules::reference::{self, STANDARD_PLUGINS, Section};
 use crate::rules::table::{File, Problems, Table};
 
 /// The plugins with a table, and the names of all of them, those with errors included.
-pub(super) fn plugins(root: &Table<'_>, directory: &Path) -> (BTreeMap<PluginName, PluginSettings>, Vec<PluginName>) {
+pub(super) fn plugins(
+    root: &Table<'_>,
+    directory: &Path,
+    keys: &Keys,
+) -> (BTreeMap<PluginName, PluginSettings>, Vec<PluginName>) {
     let (mut plugins, mut names) = (BTreeMap::new(), Vec::new());
     for (key, node) in root.named("plugins") {
         let Some(name) = name(root.file, "plugin", key.get_ref(), key.span(), PluginName::new) else { continue };
         if let Some(table) = Table::open_node(root.file, &reference::PLUGIN, key.get_ref(), node) {
-            if !table.has("path") && !STANDARD_PLUGINS.contains(&name.as_str()) {
+            if !table.has("path") && !table.has("oci") && !STANDARD_PLUGINS.contains(&name.as_str()) {
                 table.missing("path");
             }
-            plugins.insert(name.clone(), settings(&table, directory));
+            plugins.insert(name.clone(), settings(&table, directory, keys));
         }
         names.push(name);
     }
@@ -37,23 +42,30 @@ impl Default for PluginSettings {
             let (source, problems, entries) = (SourceText::new("", ""), Problems::default(), DeTable::new());
             let file = File { source: &source, problems: &problems };
             let table = Table::open(file, &reference::PLUGIN, 0..0, &entries);
-            PluginSettings { location: None, ..settings(&table, Path::new("")) }
+            PluginSettings { location: None, ..settings(&table, Path::new(""), &Keys::default()) }
         });
         DEFAULTS.clone()
     }
 }
 
-/// The settings of a plugin from its table.
-pub(in crate::rules) fn settings(table: &Table<'_>, directory: &Path) -> PluginSettings {
+/// What its table says about a plugin that comes from somewhere else: its limits.
+pub(in crate::rules) fn limits(table: &Table<'_>, directory: &Path) -> PluginSettings {
+    settings(table, directory, &Keys::default())
+}
+
+fn settings(table: &Table<'_>, directory: &Path, keys: &Keys) -> PluginSettings {
     let memory_bytes = table.size("memory").unwrap_or_default();
     let recycle_above_bytes = table.size("recycle-above").unwrap_or(memory_bytes / 4 * 3);
     if recycle_above_bytes > memory_bytes {
         let help = "write at most the plugin's `memory`, past which it cannot grow";
         table.error("recycle-above", "`recycle-above` is more than `memory`", help);
     }
+    let (path, oci, signed_by) = origin(table, path(table, "path", directory), keys);
     PluginSettings {
-        path: path(table, "path", directory),
+        path,
+        oci,
         sha256: sha256(table),
+        signed_by,
         limits: PluginLimits {
             memory_bytes,
             deadline: table.duration("deadline"),
@@ -94,7 +106,7 @@ fn sha256(table: &Table<'_>) -> Option<[u8; 32]> {
     let text = table.text("sha256")?;
     let mut digest = [0; 32];
     if hex::decode_to_slice(&text, &mut digest).is_err() {
-        let help = "write the 64 hexadecimal digits that `sha256sum` prints for the file";
+        let help = "write the 64 hexadecimal digits that `sha256sum` prints for the component";
         table.error("sha256", "`sha256` is not a SHA-256", help);
         return None;
     }

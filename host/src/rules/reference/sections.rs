@@ -29,6 +29,13 @@ pub(in crate::rules) static FILE: Section = Section {
         key("nats", Table("[nats]"), Required, "How to reach the servers."),
         key("sources", Table("[sources.NAME]"), Required, "Where messages come from; at least one."),
         key("plugins", Table("[plugins.NAME]"), Said("none"), "Plugins of your own, and limits of the standard ones."),
+        key("trust", Table("[trust]"), Said("its defaults"), "Whose plugins are loaded."),
+        key(
+            "registries",
+            Table("[registries.HOST]"),
+            Said("none"),
+            "How to talk to registries that plugins come from.",
+        ),
         key("streams", Table("[streams.NAME]"), Said("none"), "Streams that have to be there."),
         key("admin", Table("[admin]"), Said("no admin HTTP"), "Health, metrics and reload over HTTP."),
         key("runtime", Table("[runtime]"), Said("its defaults"), "Threads, draining, caching and watching."),
@@ -185,10 +192,24 @@ pub(in crate::rules) static PLUGIN: Section = Section {
             "The component's file. Relative paths begin at the configuration directory.",
         ),
         key(
+            "oci",
+            Text,
+            Said("none"),
+            "In place of `path`, where the component is in an OCI registry: `\"registry.example/team/name@sha256:…\"`. A tag \
+             in place of the digest needs a lock file, which pins it, see [supply-chain.md](supply-chain.md).",
+        ),
+        key(
             "sha256",
             Text,
-            Said("any file is taken"),
-            "The SHA-256 that the file must have, in 64 hexadecimal digits.",
+            Said("any component is taken"),
+            "The SHA-256 that the component must have, in 64 hexadecimal digits.",
+        ),
+        key(
+            "require-signature",
+            Texts,
+            Said("as `[trust]` says"),
+            "Keys of `[trust.keys]` that have to have signed the component, all of them. Not for a standard plugin, which is \
+             inside the binary.",
         ),
         key("memory", Size(MIB, 4 * GIB), Value("\"64MiB\""), "Linear memory of an instance."),
         key("deadline", millis(1, 60_000), Value("\"100ms\""), "Time for one message, calls to the host included."),
@@ -249,6 +270,48 @@ pub(in crate::rules) static PLUGIN: Section = Section {
             Said("three quarters of `memory`"),
             "An instance whose memory has grown past this is replaced once its message is done. At most `memory`.",
         ),
+    ],
+};
+
+/// `[trust]`
+pub(in crate::rules) static TRUST: Section = Section {
+    title: "[trust]",
+    meaning: "Whose plugins are loaded, see [supply-chain.md](supply-chain.md). `[trust.keys]` gives names to public keys: \
+              `NAME = \"MCowBQYDK2VwAyEA…\"`, the line that `trackside plugin keygen` prints.",
+    keys: &[
+        key(
+            "require-signature",
+            Texts,
+            Said("none"),
+            "Keys that have to have signed the component of every plugin with a `path` or `oci`, all of them, unless the \
+             plugin's table names others.",
+        ),
+        key(
+            "require-lock",
+            Boolean,
+            Value("false"),
+            "Whether plugins are loaded only with a lock file `trackside.lock`. One that is there is kept to in any case.",
+        ),
+        key("keys", Table("[trust.keys]"), Said("none"), "Public keys of Ed25519, by name."),
+    ],
+};
+
+/// `[registries.HOST]`
+pub(in crate::rules) static REGISTRY: Section = Section {
+    title: "[registries.HOST]",
+    meaning: "How to talk to an OCI registry, by its host as references spell it, in quotes: \
+              `[registries.\"registry.example:5000\"]`. One that anybody may read from needs no table.",
+    keys: &[
+        key("user", Text, Said("none: as anybody may"), "The user's name, or a reference to it; needs `password`."),
+        key("password", Secret, Said("none"), "The user's password or token; needs `user`."),
+        key("ca", Text, Said("the system's"), "PEM file of the authorities to trust."),
+        key(
+            "plain-http",
+            Boolean,
+            Said("`true` for loopback addresses without `ca`, else `false`"),
+            "Whether to talk HTTP without TLS, by which everybody on the way can read the password.",
+        ),
+        key("timeout", millis(100, HOUR), Value("\"60s\""), "How long fetching a plugin may take in all."),
     ],
 };
 
@@ -523,7 +586,7 @@ pub(in crate::rules) static RULE_BREAKER: Section = Section {
 };
 
 /// All sections.
-pub(in crate::rules) static ALL: [&Section; 18] = [
+pub(in crate::rules) static ALL: [&Section; 20] = [
     &FILE,
     &NATS,
     &TLS,
@@ -531,6 +594,8 @@ pub(in crate::rules) static ALL: [&Section; 18] = [
     &DELIVER,
     &PLUGIN,
     &PLUGIN_BREAKER,
+    &TRUST,
+    &REGISTRY,
     &STREAM,
     &ADMIN,
     &RUNTIME,
