@@ -1,9 +1,11 @@
 //! `cargo xtask`: builds, demo and checks of Trackside, with nothing to install by hand but a Rust toolchain.
 
+mod admin;
 mod cargo;
 mod demo;
 mod faults;
 mod nats;
+mod process;
 mod release;
 mod shell;
 mod simulate;

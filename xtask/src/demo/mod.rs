@@ -5,7 +5,6 @@ mod keep;
 mod leak;
 mod ledger;
 mod orders;
-mod process;
 mod reload;
 mod report;
 mod watch;

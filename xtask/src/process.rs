@@ -27,7 +27,7 @@ impl Process {
         let log = folder.join(format!("{name}.log"));
         let file = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
-        // A group of its own: Ctrl-C in the terminal is for the demo, which then ends its children in order.
+        // A group of its own: Ctrl-C in the terminal is for us, who then end our children in order.
         let child = command.process_group(0).kill_on_drop(true).spawn();
         let child = child.with_context(|| format!("cannot start {}", command.as_std().get_program().display()))?;
         Ok(Self { name, child, log })
