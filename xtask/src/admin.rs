@@ -3,12 +3,13 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::process::Process;
 
 const HTTP_LIMIT: Duration = Duration::from_secs(5);
+const RELOAD_LIMIT: Duration = Duration::from_secs(60);
 const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// Waits until a Trackside that was just started says that it is ready.
@@ -30,15 +31,32 @@ pub(crate) async fn status(admin_url: &str) -> Result<Value> {
     serde_json::from_str(&answer).with_context(|| format!("{url} did not answer with JSON"))
 }
 
+/// Has the configuration loaded anew, and returns when it is in force.
+pub(crate) async fn reload(admin_url: &str) -> Result<()> {
+    let url = format!("{admin_url}/v1/reload");
+    let request = move || -> Result<String> {
+        let mut answer = agent(RELOAD_LIMIT).post(&url).send_empty().with_context(|| format!("cannot post {url}"))?;
+        Ok(answer.body_mut().read_to_string()?)
+    };
+    let answer: Value = serde_json::from_str(&tokio::task::spawn_blocking(request).await??)?;
+    match answer["outcome"].as_str() {
+        Some("activated") => Ok(()),
+        _ => bail!("the configuration was not loaded anew: {answer}"),
+    }
+}
+
 /// The body of a URL that answers 200.
 pub(crate) async fn get(url: &str) -> Result<String> {
     let url = url.to_owned();
     let request = move || -> Result<String> {
-        let agent =
-            ureq::Agent::new_with_config(ureq::Agent::config_builder().timeout_global(Some(HTTP_LIMIT)).build());
-        Ok(agent.get(&url).call().with_context(|| format!("cannot get {url}"))?.body_mut().read_to_string()?)
+        let mut answer = agent(HTTP_LIMIT).get(&url).call().with_context(|| format!("cannot get {url}"))?;
+        Ok(answer.body_mut().read_to_string()?)
     };
     tokio::task::spawn_blocking(request).await?
+}
+
+fn agent(limit: Duration) -> ureq::Agent {
+    ureq::Agent::new_with_config(ureq::Agent::config_builder().timeout_global(Some(limit)).build())
 }
 
 /// An address that nobody listens at just now.

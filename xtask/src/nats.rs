@@ -68,6 +68,11 @@ pub(crate) async fn provision(workspace: &Workspace) -> Result<Server> {
     }
 }
 
+/// The server at this path.
+pub(crate) async fn given(path: &Path) -> Result<Server> {
+    Ok(Server { path: path.to_owned(), version: version(path).await?, origin: "given" })
+}
+
 /// Every program of that name, in the order in which a shell would look.
 fn on_path(path: Option<&OsStr>) -> Vec<PathBuf> {
     let folders = path.map(std::env::split_paths).into_iter().flatten();
