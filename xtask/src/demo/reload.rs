@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use toml_edit::{DocumentMut, Item, TableLike};
 
 use super::feed::Feed;
-use super::world::revision;
+use crate::admin::revision;
 
 /// The amount from which on the rule sends orders to review, as `config/rules/orders.toml` has it.
 pub(crate) const OLD_THRESHOLD: f64 = 1000.0;

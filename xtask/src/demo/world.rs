@@ -2,19 +2,18 @@
 //! and Trackside running on it.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use async_nats::jetstream::{self, stream};
-use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
 use toml_edit::{DocumentMut, value};
 
-use super::process::Process;
-use crate::nats::Server;
+use crate::admin::{self, free_address};
+use crate::nats::{self, Server};
+use crate::process::Process;
 
 /// The streams, each with the subjects it stores.
 pub(crate) const SOURCE: (&str, &str) = ("ORDERS", "orders.>");
@@ -23,9 +22,7 @@ pub(crate) const OUTCOMES: [(&str, &str); 3] = [("CLEAN", "clean.>"), ("REVIEW",
 /// Key for the rule's `env:MASK_KEY`. The demo's secrets are made up, so that this one may be known.
 const MASK_KEY: &str = "a key for the demo and nothing else";
 
-const START_LIMIT: Duration = Duration::from_secs(60);
 const STOP_LIMIT: Duration = Duration::from_secs(30);
-const HTTP_LIMIT: Duration = Duration::from_secs(5);
 
 /// Everything that runs. Dropping it ends the processes and removes the folder.
 pub(crate) struct World {
@@ -47,7 +44,7 @@ impl World {
     /// Starts everything, and waits until Trackside says that it is ready.
     pub(crate) async fn start(server: &Server, binary: &Path, config: &Path) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("trackside-demo-").tempdir()?;
-        let (nats, nats_url) = start_nats(server, folder.path()).await?;
+        let (nats, nats_url) = nats::start(server, folder.path()).await?;
         let client = async_nats::connect(&nats_url).await.with_context(|| format!("cannot connect to {nats_url}"))?;
         let jetstream = jetstream::new(client);
         make_streams(&jetstream).await?;
@@ -61,14 +58,13 @@ impl World {
         let mut command = Command::new(binary);
         command.arg("run").arg(&copy).env("MASK_KEY", MASK_KEY);
         let mut trackside = Process::start("trackside", &mut command, folder.path())?;
-        let ready = async || get(&format!("{admin_url}/readyz")).await.ok();
-        trackside.wait_for("Trackside to be ready", START_LIMIT, ready).await?;
+        admin::wait_until_ready(&mut trackside, &admin_url).await?;
         Ok(Self { trackside, nats, nats_url, admin_url, jetstream, config: copy, folder })
     }
 
     /// Asks for the revision in force.
     pub(crate) async fn revision(&self) -> Result<String> {
-        revision(&self.admin_url).await
+        admin::revision(&self.admin_url).await
     }
 
     /// The folder that holds configuration, store and logs.
@@ -87,45 +83,6 @@ impl World {
     }
 }
 
-/// Asks an admin API for the revision in force.
-pub(crate) async fn revision(admin_url: &str) -> Result<String> {
-    let status = status(admin_url).await?;
-    Ok(status["revision"].as_str().with_context(|| format!("{admin_url} named no revision: {status}"))?.to_owned())
-}
-
-/// All that an admin API tells of the revision in force and of the last load of the configuration.
-pub(crate) async fn status(admin_url: &str) -> Result<Value> {
-    let url = format!("{admin_url}/v1/revision");
-    let answer = get(&url).await?;
-    serde_json::from_str(&answer).with_context(|| format!("{url} did not answer with JSON"))
-}
-
-/// The body of a URL that answers 200.
-pub(crate) async fn get(url: &str) -> Result<String> {
-    let url = url.to_owned();
-    let request = move || -> Result<String> {
-        let agent =
-            ureq::Agent::new_with_config(ureq::Agent::config_builder().timeout_global(Some(HTTP_LIMIT)).build());
-        Ok(agent.get(&url).call().with_context(|| format!("cannot get {url}"))?.body_mut().read_to_string()?)
-    };
-    tokio::task::spawn_blocking(request).await?
-}
-
-/// Starts a server that picks its port itself and tells it in a file, so that nobody can take it in between.
-async fn start_nats(server: &Server, folder: &Path) -> Result<(Process, String)> {
-    let mut command = Command::new(&server.path);
-    command.args(["--addr", "127.0.0.1", "--port", "-1", "--jetstream", "--store_dir"]).arg(folder.join("store"));
-    command.arg("--ports_file_dir").arg(folder);
-    let mut nats = Process::start("nats-server", &mut command, folder)?;
-    let ports = format!("nats-server_{}.ports", nats.id().unwrap_or_default());
-    let url = async || -> Option<String> {
-        let json: Value = serde_json::from_slice(&fs::read(folder.join(&ports)).ok()?).ok()?;
-        Some(json["nats"][0].as_str()?.to_owned())
-    };
-    let url = nats.wait_for("nats-server to listen", START_LIMIT, url).await?;
-    Ok((nats, url))
-}
-
 async fn make_streams(jetstream: &jetstream::Context) -> Result<()> {
     for (name, subjects) in OUTCOMES.into_iter().chain([SOURCE]) {
         let config =
@@ -133,11 +90,6 @@ async fn make_streams(jetstream: &jetstream::Context) -> Result<()> {
         jetstream.create_stream(config).await.with_context(|| format!("cannot create the stream {name}"))?;
     }
     Ok(())
-}
-
-/// An address that nobody listens at just now.
-fn free_address() -> Result<String> {
-    Ok(TcpListener::bind("127.0.0.1:0").context("no free port")?.local_addr()?.to_string())
 }
 
 /// Writes the demo's addresses into a copy of `trackside.toml`, and leaves the rest as it is.

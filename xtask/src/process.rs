@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::shell::tail;
 
-/// How often a wait looks again.
-const POLL: Duration = Duration::from_millis(20);
+/// How often a wait looks again: often, because some waits are measured.
+const POLL: Duration = Duration::from_millis(2);
 
 /// A running program. Dropping it kills it.
 pub(crate) struct Process {
@@ -27,7 +28,7 @@ impl Process {
         let log = folder.join(format!("{name}.log"));
         let file = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
-        // A group of its own: Ctrl-C in the terminal is for the demo, which then ends its children in order.
+        // A group of its own: Ctrl-C in the terminal is for us, who then end our children in order.
         let child = command.process_group(0).kill_on_drop(true).spawn();
         let child = child.with_context(|| format!("cannot start {}", command.as_std().get_program().display()))?;
         Ok(Self { name, child, log })
@@ -91,6 +92,16 @@ impl Process {
             status => bail!("{} ended with {status} on SIGTERM; {}", self.name, self.log_tail()),
         }
     }
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+pub(crate) async fn interrupted() -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        pressed = tokio::signal::ctrl_c() => pressed?,
+        _ = terminate.recv() => {}
+    }
+    Ok(())
 }
 
 #[cfg(test)]
