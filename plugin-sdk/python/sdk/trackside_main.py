@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import timedelta
 from typing import Any
 
 import plugin  # noqa: F401  (the project's own module, which exports its class)
@@ -43,8 +44,7 @@ class Stage(exports.Stage):
         try:
             return _lowered(decided(_stage, _message))
         except Retry as failure:
-            after = failure.after and min(round(failure.after.total_seconds() * 1000), _LONGEST_WAIT_MS)
-            raise Err(contract.Failure_Retry(contract.Retry(failure.reason, after))) from None
+            raise Err(contract.Failure_Retry(contract.Retry(failure.reason, _milliseconds(failure.after)))) from None
         except Fatal as failure:
             raise Err(contract.Failure_Fatal(failure.reason)) from None
 
@@ -61,6 +61,10 @@ def _lowered(verdict: Verdict) -> contract.Verdict:
             return contract.Verdict_Drop(reason)
         case Reject(reason):
             return contract.Verdict_Reject(reason)
+
+
+def _milliseconds(wait: timedelta | None) -> int | None:
+    return None if wait is None else min(max(wait // timedelta(milliseconds=1), 0), _LONGEST_WAIT_MS)
 
 
 def _part(payload: bytes | str, headers: list[tuple[str, str]], route: str | None) -> contract.Part:

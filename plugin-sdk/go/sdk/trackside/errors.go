@@ -53,15 +53,18 @@ func (e *HeaderError) Error() string { return e.Reason }
 // RetryError is returned by Handle where the message may succeed later.
 type RetryError struct {
 	Reason string
-	// After is how long to wait, to the millisecond; 0 leaves it to the rule.
-	After time.Duration
+	// After is how long to wait, to the millisecond; nil leaves it to the rule.
+	After *time.Duration
 }
 
 func (e *RetryError) Error() string { return e.Reason }
 
-// Retry makes the error of a plugin for which the message may succeed later. A wait of 0 leaves it to the rule. The
-// reason must show nothing of the payload.
-func Retry(reason string, after time.Duration) error { return &RetryError{reason, after} }
+// Retry makes the error of a plugin for which the message may succeed later, when the rule says. The reason must show
+// nothing of the payload.
+func Retry(reason string) error { return &RetryError{Reason: reason} }
+
+// RetryAfter makes the error of a plugin for which the message may succeed after this time.
+func RetryAfter(reason string, after time.Duration) error { return &RetryError{reason, &after} }
 
 // FatalError is returned by Handle where the plugin cannot go on.
 type FatalError struct{ Reason string }

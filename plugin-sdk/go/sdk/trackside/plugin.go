@@ -21,9 +21,9 @@ import (
 type Stage interface {
 	// Handle decides what becomes of one message, and may change its payload and headers.
 	//
-	// An error of the payload or of a header, wrapped or not, rejects the message; [Retry] and [Fatal] make errors that
-	// are what they say. Any other error, and a panic, counts as fatal, and only its type is told: its text may show
-	// something of the payload.
+	// An error of the payload or of a header, wrapped or not, rejects the message; [Retry], [RetryAfter] and [Fatal]
+	// make errors that are what they say. Any other error, and a panic, counts as fatal, and only its type is told: its
+	// text may show something of the payload.
 	Handle(message *Message) (Verdict, error)
 }
 

@@ -3,7 +3,6 @@ package trackside
 import (
 	"errors"
 	"math"
-	"time"
 
 	"github.com/trackside/trackside/plugin-sdk/go/sdk/internal/host"
 )
@@ -51,6 +50,9 @@ func fail(decision host.Decision, err error) {
 		decision.Fatal(err.Error())
 		return
 	}
-	after := (retry.After + time.Millisecond - 1) / time.Millisecond
-	decision.Retry(retry.Reason, uint32(min(after, math.MaxUint32)))
+	if retry.After == nil {
+		decision.Retry(retry.Reason)
+		return
+	}
+	decision.RetryAfter(retry.Reason, uint32(min(max(retry.After.Milliseconds(), 0), math.MaxUint32)))
 }

@@ -83,4 +83,3 @@ func (c *Configured) Handle(given Message) Outcome {
 	outcome.Payload, outcome.Headers = message.Payload, message.Headers
 	return outcome
 }
-

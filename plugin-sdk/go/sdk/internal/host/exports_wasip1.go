@@ -114,13 +114,16 @@ func (d Decision) reason(verdict uint32, reason string) {
 	d.words[2], d.words[3] = returned.text(reason)
 }
 
-// Retry asks for the message again, after so many milliseconds if there are any.
-func (d Decision) Retry(reason string, after uint32) {
+// Retry asks for the message again.
+func (d Decision) Retry(reason string) {
 	d.words[0] = 1
 	d.words[2], d.words[3] = returned.text(reason)
-	if after > 0 {
-		d.words[4], d.words[5] = 1, after
-	}
+}
+
+// RetryAfter asks for the message again after so many milliseconds.
+func (d Decision) RetryAfter(reason string, milliseconds uint32) {
+	d.Retry(reason)
+	d.words[4], d.words[5] = 1, milliseconds
 }
 
 // Fatal gives the instance up.
