@@ -1,10 +1,13 @@
-//! Puts the standard plugins' components, where they have been built, into the binary.
+//! Puts the standard plugins' components, where they have been built, and the templates of new plugins into the binary.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 const STANDARD_PLUGINS: [&str; 4] = ["validate", "transform", "mask", "route"];
+
+/// The folders of `plugin-sdk`.
+const LANGUAGES: [&str; 5] = ["rust", "python", "js", "go", "c"];
 
 fn main() {
     println!("cargo::rerun-if-env-changed=TRACKSIDE_PLUGINS_DIR");
@@ -22,13 +25,54 @@ fn main() {
         }
     }
     list.push_str("];\n");
-    write(&list);
+    write("standard.rs", &list);
+    templates(&manifest.join("../plugin-sdk"));
     versions(&manifest);
 }
 
-fn write(list: &str) {
+fn write(file: &str, list: &str) {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("set by cargo"));
-    fs::write(out.join("standard.rs"), list).expect("the build folder can be written");
+    fs::write(out.join(file), list).expect("the build folder can be written");
+}
+
+/// For each language of `plugin-sdk`, the files of a new project: its `template`, its `sdk` if projects carry that, and
+/// the cases that every template passes.
+fn templates(sdks: &Path) {
+    let mut list = String::from("static TEMPLATES: &[(&str, &[(&str, &[u8])])] = &[\n");
+    for language in LANGUAGES {
+        let sdk = sdks.join(language);
+        let mut files = Vec::new();
+        files_below(&sdk.join("template"), "", &mut files);
+        files_below(&sdk.join("sdk"), "sdk/", &mut files);
+        if !files.is_empty() {
+            files.push(("cases.toml".to_owned(), sdks.join("cases.toml")));
+        }
+        files.sort();
+        writeln!(list, "    ({language:?}, &[").expect("a string takes all");
+        for (path, file) in files {
+            let file = fs::canonicalize(&file).expect("it is there");
+            writeln!(list, "        ({path:?}, include_bytes!({file:?})),").expect("a string takes all");
+        }
+        list.push_str("    ]),\n");
+    }
+    list.push_str("];\n");
+    write("templates.rs", &list);
+}
+
+/// Adds the files below a folder, with their paths in a project, except what building and testing leaves there.
+fn files_below(folder: &Path, path: &str, files: &mut Vec<(String, PathBuf)>) {
+    println!("cargo::rerun-if-changed={}", folder.display());
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let entry = entry.expect("the folder can be read");
+        let name = entry.file_name().into_string().expect("names are ASCII");
+        let file = entry.path();
+        match name.as_str() {
+            "target" | "build" | "node_modules" | "__pycache__" | ".venv" | "Cargo.lock" => {}
+            name if name.ends_with(".wasm") => {}
+            name if file.is_dir() => files_below(&file, &format!("{path}{name}/"), files),
+            name => files.push((format!("{path}{name}"), file)),
+        }
+    }
 }
 
 /// The version of wasmtime that `--version` shows, from the lock file that the build used.

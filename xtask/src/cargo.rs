@@ -1,12 +1,13 @@
 //! Where the workspace is, and cargo calls that do not inherit what the outer cargo set for this program.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 use tokio::process::Command;
+use trackside_toolchain::environment::{forget, is_about_this_package};
 
 use crate::shell;
 
@@ -80,24 +81,9 @@ pub(crate) fn text<'a>(metadata: &'a Value, key: &str) -> Result<&'a str> {
     metadata[key].as_str().with_context(|| format!("cargo's metadata has no `{key}`"))
 }
 
-/// Removes the variables of the environment that `doomed` picks by name.
-pub(crate) fn forget(command: &mut Command, doomed: impl Fn(&str) -> bool) {
-    let names: Vec<OsString> = std::env::vars_os().map(|(name, _)| name).collect();
-    for name in names.iter().filter(|name| name.to_str().is_some_and(&doomed)) {
-        command.env_remove(name);
-    }
-}
-
-/// What `cargo run` sets about the package it runs: an inner cargo would take it for its own.
-pub(crate) fn is_about_this_package(name: &str) -> bool {
-    matches!(name, "CARGO" | "CARGO_BIN_NAME" | "CARGO_CRATE_NAME" | "CARGO_PRIMARY_PACKAGE" | "OUT_DIR")
-        || name.starts_with("CARGO_PKG_")
-        || name.starts_with("CARGO_MANIFEST_")
-}
-
 fn outer_cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    forget(&mut command, is_about_this_package);
+    forget(command.as_std_mut(), is_about_this_package);
     command
 }
 
@@ -111,15 +97,5 @@ mod tests {
         assert!(workspace.root.join("xtask/Cargo.toml").is_file());
         assert!(workspace.target.is_absolute());
         assert_eq!(workspace.shown(&workspace.root.join("a/b")), "a/b");
-    }
-
-    #[test]
-    fn an_inner_cargo_keeps_the_users_settings_and_loses_the_packages() {
-        for name in ["CARGO", "CARGO_PKG_NAME", "CARGO_MANIFEST_DIR"] {
-            assert!(is_about_this_package(name), "{name}");
-        }
-        for name in ["CARGO_HOME", "CARGO_NET_OFFLINE", "CARGO_REGISTRIES_X_INDEX", "PATH", "RUSTUP_TOOLCHAIN"] {
-            assert!(!is_about_this_package(name), "{name}");
-        }
     }
 }

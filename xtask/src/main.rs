@@ -1,6 +1,9 @@
 //! `cargo xtask`: builds, demo and checks of Trackside, with nothing to install by hand but a Rust toolchain.
 
+mod apt;
+mod bindings;
 mod cargo;
+mod conformance;
 mod demo;
 mod faults;
 mod nats;
@@ -9,7 +12,6 @@ mod shell;
 mod simulate;
 mod steps;
 mod test;
-mod version;
 mod wasm;
 
 use std::path::PathBuf;
@@ -44,6 +46,10 @@ enum Task {
         /// The file to write, for example target/mine.wasm
         out: PathBuf,
     },
+    /// Build the conformance plugin and the template of every language, and run the cases that all of them share
+    Conformance(conformance::Args),
+    /// Generate the bindings of plugin-sdk/c from the contract
+    Bindings,
     /// Print the path of a nats-server that is new enough, fetching one where there is none
     NatsServer,
     /// Build target/release/trackside with the standard plugins in it
@@ -91,6 +97,8 @@ async fn perform(args: Args) -> Result<()> {
         Task::Guest { manifest_dir, package, out } => {
             wasm::build_guest(&workspace, &manifest_dir, &package, &out).await
         }
+        Task::Conformance(args) => conformance::run(&workspace, &args).await,
+        Task::Bindings => bindings::write(&workspace),
         Task::NatsServer => {
             let server = nats::provision(&workspace).await?;
             println!("{}", server.path.display());

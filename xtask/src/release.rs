@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use trackside_toolchain::human_size;
 
 use crate::cargo::{BUILD_LIMIT, Workspace};
 use crate::{shell, wasm};
@@ -15,6 +16,6 @@ pub(crate) async fn build(workspace: &Workspace) -> Result<PathBuf> {
     shell::run("building trackside", &mut cargo, BUILD_LIMIT).await?;
     let binary = workspace.target.join("release").join("trackside");
     let size = binary.metadata().with_context(|| format!("{} is not there after the build", binary.display()))?.len();
-    println!("trackside: {}, {}", workspace.shown(&binary), wasm::human_size(size));
+    println!("trackside: {}, {}", workspace.shown(&binary), human_size(size));
     Ok(binary)
 }

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::cargo::{BUILD_LIMIT, Workspace};
 use crate::steps::Steps;
-use crate::{nats, shell, simulate, wasm};
+use crate::{conformance, nats, shell, simulate, wasm};
 
 /// The plugins' own tests, natively: against the SDK's in-memory message.
 pub(crate) async fn plugins_natively(workspace: &Workspace) -> Result<()> {
@@ -13,8 +13,8 @@ pub(crate) async fn plugins_natively(workspace: &Workspace) -> Result<()> {
     shell::run("the plugins' tests", &mut cargo, BUILD_LIMIT).await
 }
 
-/// Everything: plugins to Wasm, their native tests, the binary, the simulation, and the workspace's tests, doc tests
-/// included.
+/// Everything: plugins to Wasm, their native tests, the binary, the conformance suite, the simulation, and the workspace's
+/// tests, doc tests included.
 pub(crate) async fn everything(workspace: &Workspace) -> Result<()> {
     let mut steps = Steps::default();
     let server = steps.step("nats-server", nats::provision(workspace)).await?;
@@ -22,6 +22,7 @@ pub(crate) async fn everything(workspace: &Workspace) -> Result<()> {
     steps.step("plugins to Wasm", wasm::build_plugins(workspace)).await?;
     steps.step("plugins, natively", plugins_natively(workspace)).await?;
     steps.step("build", build(workspace)).await?;
+    steps.step("conformance", conformance::as_test(workspace)).await?;
     steps.step("simulation", simulate::as_test(workspace)).await?;
     steps.step("tests", tests(workspace, &server)).await?;
     steps.print_times();

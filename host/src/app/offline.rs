@@ -84,11 +84,22 @@ fn everything_wrong(directory: &Path, mut report: Report) -> Failure {
 
 /// The engine that a configuration asks for.
 pub(super) fn engine(rules: &Rules) -> Result<Engine, Failure> {
-    let settings = EngineSettings {
+    start(EngineSettings {
         cache: rules.config.runtime.cache.clone().or_else(default_cache),
         json: rules.config.runtime.json_limits(),
         ..EngineSettings::default()
-    };
+    })
+}
+
+/// The engine of a configuration that says nothing about it.
+///
+/// # Errors
+/// When the machine does not give what it needs.
+pub fn default_engine() -> Result<Engine, Failure> {
+    start(EngineSettings { cache: default_cache(), ..EngineSettings::default() })
+}
+
+fn start(settings: EngineSettings) -> Result<Engine, Failure> {
     Engine::new(settings).map_err(|error| Failure::new(error.to_string()))
 }
 

@@ -3,8 +3,8 @@
 mod check;
 mod dead;
 mod dev;
-mod inspect;
 mod output;
+mod plugin;
 mod run;
 mod trial;
 
@@ -60,9 +60,9 @@ enum Command {
     /// Works with dead letters: what the rules could not deliver.
     #[command(subcommand)]
     Dead(dead::Command),
-    /// Works with plugin files.
+    /// Makes, builds and looks at plugins.
     #[command(subcommand)]
-    Plugin(PluginCommand),
+    Plugin(plugin::Command),
 }
 
 #[derive(Debug, Args)]
@@ -70,16 +70,6 @@ struct Directory {
     /// The directory with trackside.toml and rules/.
     #[arg(value_name = "CONFIG_DIR")]
     directory: PathBuf,
-}
-
-#[derive(Debug, Subcommand)]
-enum PluginCommand {
-    /// Tells a component's imports, exports, contract version, size and digest.
-    Inspect {
-        /// The component.
-        #[arg(value_name = "FILE.wasm")]
-        file: PathBuf,
-    },
 }
 
 /// Runs the command that argv names.
@@ -104,7 +94,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::check(&arguments.directory),
         Command::Try(arguments) => trial::trial(&arguments),
         Command::Dead(command) => dead::dead(&command),
-        Command::Plugin(PluginCommand::Inspect { file }) => inspect::inspect(&file),
+        Command::Plugin(command) => plugin::plugin(&command),
     };
     match done {
         Ok(code) => code,

@@ -87,6 +87,11 @@ impl Instance {
         self.messages >= limits.recycle_after_messages || guest.usage.memory_bytes() > limits.recycle_above_bytes
     }
 
+    /// Linear memory in use, in bytes. It never shrinks.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.store.data().usage.memory_bytes()
+    }
+
     /// Gives up the instance for what it has read.
     pub(super) fn into_files(self) -> Arc<FileSnapshot> {
         self.store.into_data().files.into_snapshot()

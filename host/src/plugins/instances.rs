@@ -18,6 +18,7 @@ pub struct Instances {
     /// Counts calls, to tell which instance has not been called for longest.
     clock: u64,
     created: u64,
+    peak_memory_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -31,7 +32,7 @@ impl Instances {
     /// goes. See [`Engine::instances_per_thread`](super::Engine::instances_per_thread).
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self { limit: limit.max(1), live: BTreeMap::new(), clock: 0, created: 0 }
+        Self { limit: limit.max(1), live: BTreeMap::new(), clock: 0, created: 0, peak_memory_bytes: 0 }
     }
 
     /// Has a stage handle a message. Needs 2 MiB of stack at least; plugins that import WASI need a thread that is
@@ -43,7 +44,10 @@ impl Instances {
         if stage.plugin().settings().isolation == Isolation::Message {
             self.make_room();
             self.created += 1;
-            return stage.instantiate()?.handle(work);
+            let mut instance = stage.instantiate()?;
+            let result = instance.handle(work);
+            self.peak_memory_bytes = self.peak_memory_bytes.max(instance.memory_bytes());
+            return result;
         }
         self.clock += 1;
         if !self.live.contains_key(&stage.id()) {
@@ -54,6 +58,7 @@ impl Instances {
         let live = self.live.get_mut(&stage.id()).expect("it is there or was put there");
         live.called = self.clock;
         let result = live.instance.handle(work);
+        self.peak_memory_bytes = self.peak_memory_bytes.max(live.instance.memory_bytes());
         if matches!(result, Err(CallError::Fault(_))) || live.instance.is_spent() {
             self.live.remove(&stage.id());
         }
@@ -69,6 +74,12 @@ impl Instances {
     #[must_use]
     pub fn created(&self) -> u64 {
         self.created
+    }
+
+    /// The most linear memory that one instance has had, in bytes.
+    #[must_use]
+    pub fn peak_memory_bytes(&self) -> usize {
+        self.peak_memory_bytes
     }
 
     /// How many instances are alive.

@@ -6,6 +6,7 @@
 //! `files.rs` (bytes) -> `raw.rs` (TOML tables) -> `parse/` (types, then what has to fit together) -> `model.rs`.
 
 mod bounds;
+mod cases;
 pub(crate) mod error;
 mod files;
 pub(crate) mod model;
@@ -22,6 +23,9 @@ mod values;
 
 use std::path::Path;
 
+pub use cases::{
+    Case, Content, Expected, ExpectedPart, Handing, LogLine, Outcome, Payload, Phrase, cases_document, load_cases,
+};
 pub use error::{Location, Look, Problem, Report, Severity, SourceText, TableLocation};
 pub use files::FileSet;
 pub use model::*;

@@ -58,7 +58,8 @@ impl Texts {
     }
 }
 
-fn table<'t>(source: &'t Arc<SourceText>, problems: &Problems) -> Option<RawFile<'t>> {
+/// A file as a table; nothing if it has syntax errors, which are reported.
+pub(super) fn table<'t>(source: &'t Arc<SourceText>, problems: &Problems) -> Option<RawFile<'t>> {
     if let Err(problem) = bounds::check(source) {
         problems.push(*problem);
         return None;

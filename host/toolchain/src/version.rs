@@ -4,11 +4,19 @@ use std::fmt;
 
 /// Major, minor and patch; what follows (`-RC.1`, `+build`) is not looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Version(pub(crate) u32, pub(crate) u32, pub(crate) u32);
+pub struct Version(
+    /// The major number.
+    pub u32,
+    /// The minor number.
+    pub u32,
+    /// The patch.
+    pub u32,
+);
 
 impl Version {
     /// The first word of the text that looks like a version, a leading `v` or not; a missing patch counts as 0.
-    pub(crate) fn find(text: &str) -> Option<Self> {
+    #[must_use]
+    pub fn find(text: &str) -> Option<Self> {
         text.split_whitespace().find_map(|word| {
             let word = word.strip_prefix('v').unwrap_or(word);
             let word = word.split(['-', '+']).next()?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
-use wit_component::ComponentEncoder;
+use trackside_toolchain::component;
 
 /// What was made.
 pub(crate) struct Made {
@@ -25,7 +25,7 @@ pub(crate) fn make(module: &Path, out: &Path) -> Result<Made> {
     if let (Ok(size), true) = (out.metadata(), fs::read_to_string(&stamp).is_ok_and(|text| text == was)) {
         return Ok(Made { bytes: size.len(), changed: false });
     }
-    let component = encode(&bytes).with_context(|| format!("cannot make a component of {}", module.display()))?;
+    let component = component::encode(&bytes).with_context(|| module.display().to_string())?;
     if let Some(folder) = out.parent() {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     }
@@ -40,10 +40,6 @@ pub(crate) fn make(module: &Path, out: &Path) -> Result<Made> {
 /// Says which module a component was made of; beside the module, away from the folder that the host takes in.
 fn stamp(module: &Path) -> PathBuf {
     module.with_extension("component-of")
-}
-
-fn encode(module: &[u8]) -> Result<Vec<u8>> {
-    ComponentEncoder::default().validate(true).module(module)?.encode()
 }
 
 #[cfg(test)]

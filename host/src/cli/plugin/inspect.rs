@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use crate::app::Failure;
 use crate::plugins::{Inspection, Kind};
 
-use super::output;
+use super::super::output;
 
 /// Runs the command. A file that this host cannot run as a plugin is described too, and is a failure.
 pub(super) fn inspect(file: &Path) -> Result<ExitCode, Failure> {

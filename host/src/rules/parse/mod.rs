@@ -23,6 +23,9 @@ use super::values::Node;
 use crate::message::SubjectPattern;
 use crate::names::{PluginName, SourceName};
 
+pub(super) use plugins::settings as plugin_settings;
+pub(super) use rule::json;
+
 /// Reads all files: what could be read, and everything that is wrong or odd.
 pub(super) fn parse(files: &FileSet) -> (Option<Rules>, Report) {
     let problems = Problems::default();

@@ -43,7 +43,8 @@ impl Default for PluginSettings {
     }
 }
 
-fn settings(table: &Table<'_>, directory: &Path) -> PluginSettings {
+/// The settings of a plugin from its table.
+pub(in crate::rules) fn settings(table: &Table<'_>, directory: &Path) -> PluginSettings {
     let memory_bytes = table.size("memory").unwrap_or_default();
     let recycle_above_bytes = table.size("recycle-above").unwrap_or(memory_bytes / 4 * 3);
     if recycle_above_bytes > memory_bytes {

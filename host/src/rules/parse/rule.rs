@@ -191,7 +191,7 @@ fn with(table: &Table<'_>) -> (Value, TableLocation) {
 
 /// A TOML value as JSON, its members in the order of the file, and the places of its parts. As deep as the value,
 /// whose depth the TOML parser bounds.
-fn json(file: File<'_>, node: &Node<'_>) -> (Value, Places) {
+pub(in crate::rules) fn json(file: File<'_>, node: &Node<'_>) -> (Value, Places) {
     let unfit = |what: &str| {
         let message = format!("{what} cannot be handed to a plugin, whose settings are JSON");
         file.error(node.span(), message, "write another number, or text in quotes");

