@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fatal, Retry, Selector, SetupError, drop, forward, log, plugin, reject, remove, route, split } from "../sdk/src/index.js";
+import { random, seedBy } from "../sdk/src/host/random.js";
 import { configure } from "../sdk/src/testing.js";
 
 /** A plugin that does with a message what the test says. */
@@ -175,4 +176,16 @@ test("a message has what the test gave it, and log lines are kept for each", () 
   assert.equal(outcome.text, "é");
   assert.deepEqual(outcome.verdict, split([{ payload: Uint8Array.of(0xc3, 0xa9), route: "r" }, { payload: "b", headers: [["X", "1"]] }]));
   assert.deepEqual(show.handle().log, [{ level: "info", text: "test 1 jetstream 0 1 0" }]);
+});
+
+test("random numbers are those of the message, whatever was drawn before", () => {
+  const drawn = (id, count) => {
+    seedBy(() => id);
+    return Array.from({ length: count }, random);
+  };
+  const first = drawn("s:1", 1000);
+  assert.notDeepEqual(drawn("s:2", 3), first.slice(0, 3));
+  assert.deepEqual(drawn("s:1", 3), first.slice(0, 3));
+  assert.ok(first.every((number) => number >= 0 && number < 1));
+  assert.ok(Math.abs(first.reduce((sum, number) => sum + number) / first.length - 0.5) < 0.05);
 });

@@ -1,5 +1,6 @@
 // From a function that a user wrote to the interface `stage` of the contract.
 
+import { begin } from "#host";
 import { Fatal, HeaderError, PayloadError, Retry, SetupError } from "./errors.js";
 import { Message } from "./message.js";
 import { Setup } from "./setup.js";
@@ -33,6 +34,7 @@ export function plugin(configure) {
 }
 
 function verdictOf(handle) {
+  begin();
   try {
     const verdict = handle(message);
     if (typeof verdict?.tag === "string") return verdict;

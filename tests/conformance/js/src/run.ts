@@ -91,7 +91,7 @@ export class Run {
       case "fatal":
         throw new Fatal(first);
       case "trap":
-        throw new Error("trap");
+        return this.step(name, words);
       case "loop":
         for (;;);
       case "hog":

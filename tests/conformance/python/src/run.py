@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -105,7 +106,7 @@ class Run:
             case "fatal", [reason]:
                 raise Fatal(reason)
             case "trap", []:
-                raise RuntimeError("trap")
+                os.abort()
             case "loop", []:
                 while True:
                     pass

@@ -3,6 +3,12 @@
 import * as message from "trackside:plugin/message@0.1.0";
 import * as setup from "trackside:plugin/setup@0.1.0";
 import { HeaderError, PayloadError, SetupError } from "../errors.js";
+import { random, seedBy } from "./random.js";
+
+Math.random = random;
+
+/** Called when a message has come. */
+export const begin = () => seedBy(message.id);
 
 export const { subject, id, timestamp, delivery, getHeader, headers, removeHeader, payload, setPayload } = message;
 export const origin = message.origin;

@@ -6,6 +6,9 @@ import { compilePaths, replaceIn, selectFrom } from "./json.js";
 /** What the functions below are about. `testing.js` sets it. */
 export const current = { message: undefined, setup: undefined };
 
+/** Called when a message has come. Random numbers are Node's own. */
+export const begin = () => {};
+
 const message = () => {
   if (current.message === undefined) throw new Error("there is no message outside of `handle`");
   return current.message;
