@@ -8,6 +8,7 @@
 mod bounds;
 pub(crate) mod error;
 mod files;
+mod grant;
 pub(crate) mod model;
 mod order;
 mod parse;
@@ -24,6 +25,7 @@ use std::path::Path;
 
 pub use error::{Location, Look, Problem, Report, Severity, SourceText, TableLocation};
 pub use files::FileSet;
+pub use grant::{BucketAccess, Grant, GrantError, Grants};
 pub use model::*;
 pub use order::{OrderBy, OrderByError};
 pub use reference::{STANDARD_PLUGINS, document};

@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::message::SubjectPattern;
-use crate::names::{PluginName, RouteName, RuleName, SourceName};
+use crate::names::{PluginName, RouteName, RuleName, SecretName, SourceName};
 
 use super::error::Location;
+use super::grant::Grants;
 use super::order::OrderBy;
 use super::secret::SecretRef;
 use super::template::Template;
@@ -36,6 +37,8 @@ pub struct Config {
     pub sources: BTreeMap<SourceName, Source>,
     /// `[plugins.NAME]`; the standard plugins are there only if the file changes their settings.
     pub plugins: BTreeMap<PluginName, PluginSettings>,
+    /// `[secrets]`: what plugins may be given by name.
+    pub secrets: BTreeMap<SecretName, NamedSecret>,
     /// `[streams.NAME]`: streams that outputs need; `run` requires them, `dev` makes them.
     pub streams: BTreeMap<String, Stream>,
     /// `[admin]`, if there is one.
@@ -170,6 +173,15 @@ pub enum Deliver {
     FromTime(String),
 }
 
+/// An entry of `[secrets]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedSecret {
+    /// Where the secret is.
+    pub reference: SecretRef,
+    /// Where that is written.
+    pub location: Location,
+}
+
 /// `[plugins.NAME]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PluginSettings {
@@ -177,6 +189,8 @@ pub struct PluginSettings {
     pub path: Option<PathBuf>,
     /// The SHA-256 that the file must have.
     pub sha256: Option<[u8; 32]>,
+    /// What it is given beyond the message.
+    pub grants: Grants,
     /// What one of its instances may use.
     pub limits: PluginLimits,
     /// When a fresh instance is taken.

@@ -5,6 +5,7 @@ mod check;
 mod nats;
 mod plugins;
 mod rule;
+mod secrets;
 mod settings;
 mod sources;
 
@@ -87,7 +88,8 @@ fn config(raw: &RawFile<'_>, files: &FileSet, problems: &Problems) -> ParsedConf
     let nats = root.table("nats", &reference::NATS).and_then(|table| nats::nats(&table, files.directory()));
     let streams = settings::streams(&root);
     let (sources, source_names) = sources::sources(&root);
-    let (plugins, plugin_names) = plugins::plugins(&root, files.directory());
+    let (secrets, secret_names) = secrets::secrets(&root);
+    let (plugins, plugin_names) = plugins::plugins(&root, files.directory(), &secret_names);
     let admin = settings::admin(&root);
     let runtime = settings::runtime(&root, files.directory());
     sources::check_streams(&sources, &streams, file);
@@ -97,7 +99,7 @@ fn config(raw: &RawFile<'_>, files: &FileSet, problems: &Problems) -> ParsedConf
         plugins: plugin_names,
         priorities: sources.iter().map(|(name, source)| (name.clone(), source.priority)).collect(),
     };
-    let config = nats.map(|nats| Config { nats, sources, plugins, streams, admin, runtime });
+    let config = nats.map(|nats| Config { nats, sources, plugins, secrets, streams, admin, runtime });
     ParsedConfig { config, known }
 }
 

@@ -29,6 +29,7 @@ pub(in crate::rules) static FILE: Section = Section {
         key("nats", Table("[nats]"), Required, "How to reach the servers."),
         key("sources", Table("[sources.NAME]"), Required, "Where messages come from; at least one."),
         key("plugins", Table("[plugins.NAME]"), Said("none"), "Plugins of your own, and limits of the standard ones."),
+        key("secrets", Table("[secrets]"), Said("none"), "Secrets that plugins may be given by name."),
         key("streams", Table("[streams.NAME]"), Said("none"), "Streams that have to be there."),
         key("admin", Table("[admin]"), Said("no admin HTTP"), "Health, metrics and reload over HTTP."),
         key("runtime", Table("[runtime]"), Said("its defaults"), "Threads, draining, caching and watching."),
@@ -189,6 +190,13 @@ pub(in crate::rules) static PLUGIN: Section = Section {
             Said("any file is taken"),
             "The SHA-256 that the file must have, in 64 hexadecimal digits.",
         ),
+        key(
+            "grants",
+            Texts,
+            Value("[]"),
+            "What it is given beyond the message: `\"log\"`, `\"clock\"`, `\"random\"`, `\"kv:BUCKET:read\"`, \
+             `\"kv:BUCKET:read-write\"`, `\"secret:NAME\"`. See [grants.md](grants.md).",
+        ),
         key("memory", Size(MIB, 4 * GIB), Value("\"64MiB\""), "Linear memory of an instance."),
         key("deadline", millis(1, 60_000), Value("\"100ms\""), "Time for one message, calls to the host included."),
         key(
@@ -237,6 +245,14 @@ pub(in crate::rules) static PLUGIN: Section = Section {
             "An instance whose memory has grown past this is replaced once its message is done. At most `memory`.",
         ),
     ],
+};
+
+/// `[secrets]`, whose keys are the secrets' names.
+pub(in crate::rules) static SECRETS: Section = Section {
+    title: "[secrets]",
+    meaning: "Secrets by name, for plugins with the grant `secret:NAME`: `NAME = \"env:VARIABLE\"` or \
+              `NAME = \"file:PATH\"`. One that no plugin is granted is not looked at.",
+    keys: &[key("NAME", Secret, Said("none"), "Where the secret of this name is.")],
 };
 
 /// `[streams.NAME]`
@@ -505,7 +521,7 @@ pub(in crate::rules) static RULE_BREAKER: Section = Section {
 };
 
 /// All sections.
-pub(in crate::rules) static ALL: [&Section; 18] = [
+pub(in crate::rules) static ALL: [&Section; 19] = [
     &FILE,
     &NATS,
     &TLS,
@@ -513,6 +529,7 @@ pub(in crate::rules) static ALL: [&Section; 18] = [
     &DELIVER,
     &PLUGIN,
     &PLUGIN_BREAKER,
+    &SECRETS,
     &STREAM,
     &ADMIN,
     &RUNTIME,
