@@ -1,5 +1,6 @@
 //! The composition root: build, run, drain.
 
+mod buckets;
 mod letters;
 mod offline;
 mod reload;
@@ -9,6 +10,7 @@ mod streams;
 
 use std::fmt;
 
+pub use buckets::ServerStore;
 pub use letters::{configured, reach};
 pub use offline::{Offline, default_engine};
 pub use serve::{RunOptions, run};

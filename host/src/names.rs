@@ -98,6 +98,14 @@ name!(
     /// The name of a public key in `[trust.keys]`.
     KeyName
 );
+name!(
+    /// The name of a bucket of the key-value store, which has to be one that NATS takes too.
+    BucketName
+);
+name!(
+    /// The name of a secret in `[secrets]`.
+    SecretName
+);
 
 /// Identifies one immutable compiled set of rules and plugins: the first 12 hexadecimal digits of the SHA-256 of
 /// everything that went into it, so the same configuration has the same revision on every machine.

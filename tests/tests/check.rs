@@ -184,7 +184,7 @@ mod plugin_files {
         let module = wat::parse_str("(module)").expect("a module");
         let foreign =
             wat::parse_str("(component (import \"x\" (func)) (export \"run\" (func 0)))").expect("a component");
-        let cases: [(&str, Vec<u8>, &str); 8] = [
+        let cases: [(&str, Vec<u8>, &str); 9] = [
             ("a core module", module.clone(), "this is a core module, not a component"),
             ("another world", foreign, "this component is not a plugin: it exports `run`"),
             (
@@ -200,6 +200,11 @@ mod plugin_files {
                 "an import that is not offered",
                 hostile::component("foreign-import"),
                 "it imports `wasi:http/outgoing-handler@0.2.0`",
+            ),
+            (
+                "an import that was not granted",
+                hostile::component("log"),
+                "`trackside:plugin/log@0.1.0`, which takes the grant `log`",
             ),
         ];
         for (name, bytes, say) in cases {
@@ -323,7 +328,10 @@ mod inspect {
         assert!(lines[3].starts_with("sha256    ") && lines[3].len() == "sha256    ".len() + 64, "{}", lines[3]);
         assert_eq!(lines[4], "imports   trackside:plugin/message@0.1.0");
         assert_eq!(lines[5], "exports   trackside:plugin/stage@0.1.0");
-        assert_eq!(lines.len(), 6);
+        assert_eq!(lines[6], "grants    none");
+        assert_eq!(lines.len(), 7);
+        let done = inspect(&hostile::component("log"));
+        assert!(done.stdout.ends_with("grants    log (for trackside:plugin/log@0.1.0)\n"), "{}", done.stdout);
     }
 
     #[test]

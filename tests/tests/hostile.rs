@@ -17,9 +17,10 @@ const STREAMS: &str = "[streams.CLEAN]\nsubjects = [\"clean.>\"]\n";
 
 /// The settings of a hostile plugin: limits that are met soon, and a deadline that a busy machine does not miss.
 fn plugin(name: &str, deadline: &str) -> String {
+    let grants = if matches!(name, "log" | "echo-config") { "[\"log\"]" } else { "[]" };
     format!(
         "[plugins.{name}]\npath = \"plugins/{name}.wasm\"\nmemory = \"16MiB\"\nhost-calls = 10000\nhost-bytes = \"8MiB\"\n\
-         log-lines-per-second = 10\ndeadline = \"{deadline}\"\n"
+         log-lines-per-second = 10\ndeadline = \"{deadline}\"\ngrants = {grants}\n"
     )
 }
 

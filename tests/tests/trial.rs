@@ -310,7 +310,8 @@ fn without_a_source_every_source_that_could_deliver_the_subject_is_tried() {
 
 #[test]
 fn secrets_from_the_environment_and_from_files_are_never_shown() {
-    let setup = Setup::new(NO_SERVER, &format!("{CONFIG}\n[plugins.teller]\npath = \"plugins/teller.wasm\"\n"));
+    let teller = "[plugins.teller]\npath = \"plugins/teller.wasm\"\ngrants = [\"log\"]\n";
+    let setup = Setup::new(NO_SERVER, &format!("{CONFIG}\n{teller}"));
     setup.write("plugins/teller.wasm", hostile::component("echo-config"));
     setup.write("secrets/token", "swordfish-in-a-file\n");
     setup.write(

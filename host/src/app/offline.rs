@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::names::PluginName;
 use crate::pipeline::Runner;
 use crate::plan::{Compiler, Plan};
-use crate::plugins::{CompileIn, Engine, EngineSettings, Instances};
-use crate::rules::{self, Look, Problem, Report, Rules};
+use crate::plugins::{CompileIn, Engine, EngineSettings, Instances, KeyValue, MemoryStore};
+use crate::rules::{self, Grant, Look, Problem, Report, Rules};
 use crate::supply;
 use crate::telemetry::{Build, Metrics};
 
@@ -22,13 +23,21 @@ pub struct Offline {
 }
 
 impl Offline {
-    /// Loads and compiles a configuration directory.
+    /// Loads and compiles a configuration directory. Buckets are in memory, and empty at first.
     ///
     /// # Errors
     /// Everything that is wrong with it.
     pub fn open(directory: &Path) -> Result<Self, Failure> {
+        Self::open_with(directory, Arc::new(MemoryStore::default()))
+    }
+
+    /// The same with this store for buckets.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn open_with(directory: &Path, store: Arc<dyn KeyValue>) -> Result<Self, Failure> {
         let (rules, warnings) = rules::load(directory).map_err(|report| everything_wrong(directory, report))?;
-        let engine = engine(&rules)?;
+        let engine = engine(&rules, store)?;
         let mut compiler = Compiler::new(engine.clone(), Metrics::new(BUILD));
         let plan = compiler.compile(&rules).map_err(|report| shown(report, warnings.clone()))?;
         Ok(Self { rules, engine, plan, warnings })
@@ -44,6 +53,30 @@ impl Offline {
     #[must_use]
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// The plugins that make replays inexact, each with the grants by which it does.
+    pub fn inexact(&self) -> impl Iterator<Item = (&PluginName, Vec<Grant>)> {
+        let settings = |(name, _): &'_ (PluginName, [u8; 32])| self.rules.config.plugins.get(name);
+        let inexact = self.plan.plugins.iter().filter_map(move |plugin| {
+            let grants: Vec<Grant> = settings(plugin)?.grants.inexact().collect();
+            Some((&plugin.0, grants))
+        });
+        inexact.filter(|(_, grants)| !grants.is_empty())
+    }
+
+    /// Prints which buckets are in memory here, to standard error.
+    pub fn print_buckets(&self) {
+        for (plugin, grants) in self.inexact() {
+            let buckets = grants.iter().filter_map(|grant| match grant {
+                Grant::Bucket(bucket, _) => Some(format!("`{bucket}`")),
+                _ => None,
+            });
+            let buckets: Vec<String> = buckets.collect();
+            if !buckets.is_empty() {
+                eprintln!("note: plugin `{plugin}` finds {} in memory here, empty at first", buckets.join(" and "));
+            }
+        }
     }
 
     /// Runs messages on the calling thread.
@@ -75,7 +108,8 @@ pub(super) fn load(directory: &Path) -> Result<(Rules, Vec<Problem>), Failure> {
 /// What is wrong with the files, and with that what the plugins have to say about the rules that are right so far.
 fn everything_wrong(directory: &Path, mut report: Report) -> Failure {
     if let Some(sound) = rules::sound_part(directory).filter(|sound| !sound.rules.is_empty()) {
-        let compiled = engine(&sound).map(|engine| Compiler::new(engine, Metrics::new(BUILD)).compile(&sound));
+        let compiled = engine(&sound, Arc::new(MemoryStore::default()))
+            .map(|engine| Compiler::new(engine, Metrics::new(BUILD)).compile(&sound));
         if let Ok(Err(further)) = compiled {
             report.0.extend(further.0);
         }
@@ -84,11 +118,12 @@ fn everything_wrong(directory: &Path, mut report: Report) -> Failure {
 }
 
 /// The engine that a configuration asks for.
-pub(super) fn engine(rules: &Rules) -> Result<Engine, Failure> {
+pub(super) fn engine(rules: &Rules, store: Arc<dyn KeyValue>) -> Result<Engine, Failure> {
     start(EngineSettings {
         cache: supply::cache_folder(&rules.config.runtime),
         compile_in: CompileIn::child_of_this_program(),
         json: rules.config.runtime.json_limits(),
+        store,
         ..EngineSettings::default()
     })
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use crate::backbone::{Connection, RequiredStream};
+use crate::backbone::{Connection, RequiredBucket, RequiredStream};
 use crate::control::{Compiled, Rejection};
 use crate::message::SubjectPattern;
 use crate::plan::{Compiler, Plan};
@@ -14,6 +14,7 @@ use crate::rules::{self, Config, Problem, Report, Rules, SecretRef};
 use crate::supply;
 use crate::telemetry::{InUse, Metrics, Readiness};
 
+use super::buckets::required_buckets;
 use super::streams::{letter_subjects, required_streams};
 
 /// Loads the configuration; cheap to clone.
@@ -41,6 +42,8 @@ struct Wanted {
     streams: Vec<RequiredStream>,
     /// The subjects of dead letters; those of a load that was accepted have their streams.
     letters: BTreeSet<SubjectPattern>,
+    /// The buckets that plugins are granted; those of a load that was accepted are there.
+    buckets: Vec<RequiredBucket>,
 }
 
 impl Loader {
@@ -62,11 +65,17 @@ impl Loader {
         }))
     }
 
-    /// Tells it that the servers are reached. Loads from now on look after the streams of new dead letters themselves;
-    /// what the newest load before asks of the streams is returned, to be looked after by the caller.
-    pub(super) fn connected(&self, connection: Connection, make_streams: bool) -> Vec<RequiredStream> {
+    /// Tells it that the servers are reached. Loads from now on look after the streams of new dead letters
+    /// and new buckets themselves; the streams and buckets that the newest load before needs are returned, to be looked
+    /// after by the caller.
+    pub(super) fn connected(
+        &self,
+        connection: Connection,
+        make_streams: bool,
+    ) -> (Vec<RequiredStream>, Vec<RequiredBucket>) {
         self.0.servers.get_or_init(|| (connection, make_streams));
-        self.0.wanted.lock().unwrap_or_else(PoisonError::into_inner).streams.clone()
+        let wanted = self.0.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        (wanted.streams.clone(), wanted.buckets.clone())
     }
 
     /// Loads everything anew. Blocks, and may ask the servers.
@@ -83,7 +92,7 @@ impl Loader {
         let mut compiler = self.0.compiler.lock().unwrap_or_else(PoisonError::into_inner);
         let plan = compiler.compile(&rules).map_err(|report| rejection(&report, files.clone()))?;
         // Last, since it may make streams: nothing else can refuse this load any more.
-        self.place_letters(&rules).map_err(|problem| rejection(&Report(vec![*problem]), files.clone()))?;
+        self.place(&rules).map_err(|problem| rejection(&Report(vec![*problem]), files.clone()))?;
         Ok(Compiled {
             revision: plan.revision.clone(),
             rules: plan.rules.len(),
@@ -105,12 +114,23 @@ impl Loader {
         });
     }
 
-    /// Sees to it that dead letters of new subjects have a stream. Those of the load before have theirs, so that a
-    /// change of anything else can be taken over while no server can be reached.
-    fn place_letters(&self, rules: &Rules) -> Result<(), Box<Problem>> {
-        let new = Wanted { streams: required_streams(rules), letters: letter_subjects(rules) };
+    /// Sees to it that dead letters of new subjects have a stream, and that new buckets are there. Those of the load
+    /// before have theirs, so that a change of anything else can be taken over while no server can be reached.
+    fn place(&self, rules: &Rules) -> Result<(), Box<Problem>> {
+        let (streams, letters) = (required_streams(rules), letter_subjects(rules));
+        let new = Wanted { streams, letters, buckets: required_buckets(rules) };
         let mut wanted = self.0.wanted.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((connection, make_streams)) = self.0.servers.get() {
+            let known = |bucket: &RequiredBucket| wanted.buckets.iter().any(|known| known.name == bucket.name);
+            let buckets: Vec<_> = new.buckets.iter().filter(|bucket| !known(bucket)).cloned().collect();
+            if !buckets.is_empty() {
+                let ensured = connection.buckets();
+                let ensured = tokio::runtime::Handle::current().block_on(ensured.ensure(&buckets, *make_streams));
+                ensured.map_err(|error| {
+                    let message = format!("nothing of this change is taken over: {error}");
+                    Box::new(Problem::error(message).help("make the bucket, or take the grant out"))
+                })?;
+            }
             let fresh: Vec<_> = new.letters.difference(&wanted.letters).collect();
             let takes_fresh = |stream: &&RequiredStream| fresh.iter().any(|pattern| stream.takes(pattern));
             let streams: Vec<_> = new.streams.iter().filter(takes_fresh).cloned().collect();
@@ -152,14 +172,15 @@ impl Loader {
 
 /// Files that secrets are read from.
 fn references(rules: &Rules) -> Vec<PathBuf> {
+    let named = rules.config.secrets.values().map(|secret| &secret.reference);
     let stages = rules.rules.iter().flat_map(|rule| &rule.stages);
     let stages = stages.flat_map(|stage| rules::secret_files(&stage.with, &rules.directory));
     let letters = rules.rules.iter().filter_map(|rule| rule.on_failure.dead_letter.as_ref()?.encrypt.as_ref());
-    let letters = letters.filter_map(|key| match key {
+    let single = letters.chain(named).filter_map(|reference| match reference {
         SecretRef::File(path) => Some(rules.directory.join(path)),
         SecretRef::Env(_) | SecretRef::Plain(_) => None,
     });
-    stages.chain(letters).collect()
+    stages.chain(single).collect()
 }
 
 fn rejection(report: &Report, watch: Vec<PathBuf>) -> Rejection {

@@ -14,11 +14,12 @@ use crate::backbone::{self, Connection};
 use crate::control::{Control, Controller, FileWatch, follow_hangups};
 use crate::pipeline::{Lanes, LanesSettings, Observer, Runner};
 use crate::plan::{Live, Plan};
-use crate::plugins::{Engine, Instances};
+use crate::plugins::{Engine, Instances, KeyValue};
 use crate::rules::{Auth, Config};
 use crate::telemetry::{Condition, Metrics, Readiness};
 
 use super::Failure;
+use super::buckets::ServerStore;
 use super::offline::{BUILD, engine, load};
 use super::reload::Loader;
 use super::sources::{self, Feed, Sources};
@@ -79,7 +80,8 @@ impl Host {
             rules.config.nats.auth = Auth::None;
             rules.config.nats.tls = None;
         }
-        let engine = engine(&rules)?;
+        let store = Arc::new(ServerStore::default());
+        let engine = engine(&rules, Arc::clone(&store) as Arc<dyn KeyValue>)?;
         let metrics = Metrics::new(BUILD);
         let readiness = Readiness::new();
         for name in rules.config.sources.keys() {
@@ -94,8 +96,11 @@ impl Host {
         let connection =
             backbone::connect(&rules.config.nats, &directory).await.map_err(|error| Failure::new(error.to_string()))?;
         follow_connection(&connection, &metrics, &readiness, &mut background);
-        let required = loader.connected(connection.clone(), options.make_streams);
-        let ensured = connection.ensure_streams(&required, options.make_streams).await;
+        store.connected(&connection);
+        let (streams, buckets) = loader.connected(connection.clone(), options.make_streams);
+        let ensured = connection.ensure_streams(&streams, options.make_streams).await;
+        ensured.map_err(|error| Failure::new(error.to_string()))?;
+        let ensured = connection.buckets().ensure(&buckets, options.make_streams).await;
         ensured.map_err(|error| Failure::new(error.to_string()))?;
         let opened = sources::open(&connection, &rules.config).await?;
 

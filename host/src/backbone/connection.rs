@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::buckets::Buckets;
 use super::consumer::Wanted;
 use super::core::CoreSource;
 use super::ensure::{self, EnsureError, RequiredStream};
@@ -91,6 +92,12 @@ impl Connection {
     #[must_use]
     pub fn publisher(&self) -> Publisher {
         Publisher(PublisherKind::Nats(self.publisher.clone()))
+    }
+
+    /// The buckets of the key-value store.
+    #[must_use]
+    pub fn buckets(&self) -> Buckets {
+        Buckets::new(Arc::clone(self.wire()))
     }
 
     /// Opens a source. The durable consumers of a JetStream source are made if they are missing.

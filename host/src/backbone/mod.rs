@@ -16,6 +16,7 @@
 
 mod ack;
 mod batch;
+mod buckets;
 mod connect;
 mod connection;
 mod consumer;
@@ -37,6 +38,7 @@ mod tls;
 mod wire;
 
 pub use ack::{AckError, Acker};
+pub use buckets::{BucketError, Buckets, EnsureBucketsError, Entry, RequiredBucket};
 pub use connect::{ConnectError, connect};
 pub use connection::{CloseError, Connection};
 pub use consumer::Difference;

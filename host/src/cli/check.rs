@@ -20,5 +20,9 @@ pub(super) fn check(directory: &Path) -> Result<ExitCode, Failure> {
         count(plan.plugins.len(), "plugin"),
         plan.revision
     ))?;
+    for (plugin, grants) in offline.inexact() {
+        let grants: Vec<String> = grants.iter().map(|grant| format!("`{grant}`")).collect();
+        output::print(&format!("note: replays are not exact: plugin `{plugin}` has {}\n", grants.join(", ")))?;
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -90,6 +90,7 @@ fn present<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Option<Box<RawV
 pub(super) fn trial(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let offline = Offline::open(&arguments.directory)?;
     offline.print_warnings();
+    offline.print_buckets();
     let mut runner = offline.runner(true);
     let mut out = std::io::BufWriter::new(stdout().lock());
     let well = match &arguments.subject {

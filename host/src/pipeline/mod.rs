@@ -1,6 +1,7 @@
 //! The hot path: `intake -> lane -> stages -> emit -> ack`. Each step consumes the one before (`Delivery -> Job ->
 //! Routed -> Emitted -> Acked`), so that acknowledging before emitting does not compile.
 
+mod confine;
 mod dead;
 mod emit;
 mod flight;

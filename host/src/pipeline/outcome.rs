@@ -90,7 +90,7 @@ pub enum FailureClass {
 pub struct StageTrace {
     /// The stage's plugin.
     pub plugin: PluginName,
-    /// `forward`, `route`, `split`, `drop`, `reject`, `retry` or `fault`.
+    /// `forward`, `route`, `split`, `publish`, `drop`, `reject`, `retry` or `fault`.
     pub verdict: &'static str,
     /// How long the call took.
     pub took: Duration,
@@ -160,6 +160,7 @@ impl StageTrace {
             Ok(Verdict::Forward) => "forward",
             Ok(Verdict::Route(_)) => "route",
             Ok(Verdict::Split(_)) => "split",
+            Ok(Verdict::Publish(_)) => "publish",
             Ok(Verdict::Drop(_)) => "drop",
             Ok(Verdict::Reject(_)) => "reject",
             Err(CallError::Refused(_)) => "retry",
@@ -173,7 +174,8 @@ impl StageTrace {
 #[must_use]
 pub(super) fn fault_class(fault: &Fault) -> FailureClass {
     match fault {
-        Fault::Deadline { .. } => FailureClass::Deadline,
+        // A store that does not answer has used up the call's time.
+        Fault::Deadline { .. } | Fault::Store { .. } => FailureClass::Deadline,
         Fault::Memory { .. } | Fault::Limit { .. } | Fault::Instantiate { .. } => FailureClass::Limit,
         Fault::Trap { .. } | Fault::Fatal { .. } | Fault::Verdict { .. } | Fault::Configure { .. } => {
             FailureClass::Trap
@@ -187,6 +189,7 @@ pub(super) fn fault_kind(fault: &Fault) -> &'static str {
     match fault {
         Fault::Trap { .. } | Fault::Verdict { .. } => "trap",
         Fault::Deadline { .. } => "deadline",
+        Fault::Store { .. } => "store",
         Fault::Memory { .. } => "memory",
         Fault::Limit { .. } => "limit",
         Fault::Fatal { .. } => "fatal",

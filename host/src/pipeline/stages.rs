@@ -9,6 +9,7 @@ use crate::plan::{Plan, RulePlan, StagePlan};
 use crate::plugins::{CallError, Fault, Instances, MAX_PARTS, Part, Verdict, Work};
 use crate::rules::{FaultAction, OnFailure};
 
+use super::confine::confine;
 use super::outcome::{Dropped, Failure, FailureClass, Outcome, Output, StageTrace, fault_class, fault_kind};
 
 /// Headers of the W3C Trace Context, which follow a message wherever it goes.
@@ -60,7 +61,7 @@ impl Runner {
         let mut todo = vec![whole];
         let mut parts = 0;
         while let Some(mut branch) = todo.pop() {
-            let result = self.stages(rule, &mut branch, origin).and_then(|end| match end {
+            let result = self.stages(plan, rule, &mut branch, origin).and_then(|end| match end {
                 End::Routes(routes) => emit(plan, rule, &mut branch, &routes, &mut outcome),
                 End::Drop(reason) => {
                     outcome.dropped.push(Dropped { reason, stages: std::mem::take(&mut branch.traces) });
@@ -92,7 +93,13 @@ impl Runner {
     }
 
     /// Runs a branch until a stage takes it off the straight way or none is left.
-    fn stages(&mut self, rule: &RulePlan, branch: &mut Branch, origin: &Arc<Origin>) -> Result<End, Failure> {
+    fn stages(
+        &mut self,
+        plan: &Plan,
+        rule: &RulePlan,
+        branch: &mut Branch,
+        origin: &Arc<Origin>,
+    ) -> Result<End, Failure> {
         if let Some(route) = branch.routed {
             return Ok(End::Routes(vec![route]));
         }
@@ -115,6 +122,9 @@ impl Runner {
                 Ok(Verdict::Forward) => {}
                 Ok(Verdict::Route(names)) => return routes(rule, stage, &names).map(End::Routes),
                 Ok(Verdict::Split(parts)) => return Ok(End::Parts(parts)),
+                Ok(Verdict::Publish(published)) => {
+                    return confine(plan, rule, stage, &branch.message, published).map(End::Parts);
+                }
                 Ok(Verdict::Drop(reason)) => return Ok(End::Drop(reason)),
                 Ok(Verdict::Reject(reason)) => return Err(Failure::at(stage, FailureClass::Rejected, reason)),
                 Err(error) => match (before, refused(&rule.on_failure, stage, error)) {
@@ -191,8 +201,8 @@ fn refused(on_failure: &OnFailure, stage: &StagePlan, error: CallError) -> (Faul
                 }
                 Fault::Deadline { .. } => on_failure.on_deadline,
                 Fault::Memory { .. } | Fault::Limit { .. } => on_failure.on_limit,
-                // It is the host that had no room, not the message that was wrong.
-                Fault::Instantiate { .. } => FaultAction::Retry,
+                // It is the host that had no room, or the store that did not answer, not the message that was wrong.
+                Fault::Instantiate { .. } | Fault::Store { .. } => FaultAction::Retry,
             };
             let failure = Failure::at(stage, fault_class(&fault), fault.to_string());
             match action {

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sha2::{Digest, Sha256};
 
-use crate::names::{PluginName, Revision};
-use crate::plugins::{ConfiguredStage, Engine, Plugin, PluginSource};
+use crate::names::{PluginName, Revision, SecretName};
+use crate::plugins::{ConfiguredStage, Engine, Plugin, PluginSource, StageSecrets};
 use crate::rules::{
     Location, PluginSettings, Problem, Report, Rule, Rules, Secret, SecretRef, SourceKind, Stage, resolve_secrets,
 };
@@ -18,6 +18,7 @@ use crate::sealing::LetterKey;
 use crate::supply::{self, Supply};
 use crate::telemetry::{Metrics, Throttle};
 
+use super::granted::granted_secrets;
 use super::keys::letter_keys;
 use super::standard::standard_plugin;
 use super::standing::Standing;
@@ -38,7 +39,8 @@ pub struct Compiler {
 struct StageKey {
     plugin: PluginName,
     component: [u8; 32],
-    /// The settings as JSON, secrets resolved; kept as a digest so that no secret stays around longer than it must.
+    /// The settings as JSON, secrets resolved, and the secrets that were granted; kept as a digest so that no secret
+    /// stays around longer than it must.
     settings: [u8; 32],
     routes: Vec<String>,
 }
@@ -55,6 +57,7 @@ struct Wanted<'r> {
     stage: &'r Stage,
     config: String,
     secrets: Vec<Secret>,
+    granted: BTreeMap<SecretName, Secret>,
 }
 
 impl Compiler {
@@ -163,6 +166,7 @@ impl Compiler {
         problems: &mut Vec<Problem>,
     ) -> Stages {
         let mut stages = Stages::default();
+        let known = granted_secrets(rules, plugins, problems);
         let mut wanted: HashMap<StageKey, Wanted<'_>> = HashMap::new();
         for rule in &rules.rules {
             let routes: Vec<String> = rule.routes.keys().map(ToString::to_string).collect();
@@ -179,14 +183,20 @@ impl Compiler {
                         }
                     };
                 let Some(plugin) = plugins.get(&stage.plugin) else { continue };
+                let names = plugin.settings().grants.secrets.iter();
+                let granted: BTreeMap<_, _> =
+                    names.filter_map(|name| Some((name.clone(), known.get(name)?.clone()))).collect();
+                if granted.len() < plugin.settings().grants.secrets.len() {
+                    continue;
+                }
                 let config = with.to_string();
                 let key = StageKey {
                     plugin: stage.plugin.clone(),
                     component: *plugin.digest(),
-                    settings: Sha256::digest(&config).into(),
+                    settings: settings_digest(&config, &granted),
                     routes: routes.clone(),
                 };
-                wanted.entry(key.clone()).or_insert(Wanted { rule, stage, config, secrets });
+                wanted.entry(key.clone()).or_insert(Wanted { rule, stage, config, secrets, granted });
                 keys.push(key);
             }
             stages.of_rules.push(keys);
@@ -217,7 +227,10 @@ impl Compiler {
             return Ok(known.clone());
         }
         let config = wanted.config.clone();
-        let secrets = wanted.secrets.iter().map(|secret| secret.expose().to_owned()).collect();
+        let secrets = StageSecrets {
+            of_settings: wanted.secrets.iter().map(|secret| secret.expose().to_owned()).collect(),
+            granted: wanted.granted.iter().map(|(name, secret)| (name.clone(), secret.expose().to_owned())).collect(),
+        };
         match plugin.configure(config, key.routes.clone(), &rules.directory, secrets) {
             Ok(stage) => Ok(match known {
                 // It has read the same files: its instances may as well live on.
@@ -308,6 +321,17 @@ impl Compiler {
         };
         rules.config.sources.iter().map(plan).collect()
     }
+}
+
+/// Lengths go in with the texts, so that no two lists of texts give the same bytes.
+fn settings_digest(config: &str, granted: &BTreeMap<SecretName, Secret>) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    let granted = granted.iter().flat_map(|(name, secret)| [name.as_str(), secret.expose()]);
+    for text in std::iter::once(config).chain(granted) {
+        hasher.update((text.len() as u64).to_le_bytes());
+        hasher.update(text);
+    }
+    hasher.finalize().into()
 }
 
 /// The key that an error of the form `fields[0].key: reason` is about, and the reference to a secret that is its value.

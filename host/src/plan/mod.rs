@@ -3,6 +3,7 @@
 
 mod breaker;
 mod compile;
+mod granted;
 mod index;
 mod keys;
 mod live;

@@ -4,20 +4,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use trackside_json::Limits;
-use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, HasSelf, Linker};
-use wasmtime::error::Context as _;
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::rules::PluginLimits;
 
-use super::bindings::exports::trackside::plugin::stage::{Failure, Verdict};
-use super::bindings::{self, PluginPre};
+use super::bindings;
 use super::cache::Cache;
 use super::compile::{self, CompileIn};
 use super::error::{EngineError, LoadError};
+use super::exports::{self, Code};
 use super::guest::Guest;
-use super::inspect::{self, Inspection};
+use super::inspect::{Inspection, Kind};
+use super::keyvalue::{KeyValue, MemoryStore};
 use super::log::PluginLog;
 use super::plugin::{Plugin, PluginSource};
 use super::text::{self, size};
@@ -63,12 +62,20 @@ pub struct EngineSettings {
     pub max_instances: u32,
     /// Bounds of what host calls do with a payload's JSON; their deadline is set for each call.
     pub json: Limits,
+    /// Where the buckets are that plugins may be granted.
+    pub store: Arc<dyn KeyValue>,
 }
 
 impl Default for EngineSettings {
-    /// No cache, compiling in this process, 1000 instances, the JSON bounds' own defaults.
+    /// No cache, compiling in this process, 1000 instances, the JSON bounds' own defaults, buckets in memory.
     fn default() -> Self {
-        Self { cache: None, compile_in: CompileIn::default(), max_instances: 1000, json: Limits::default() }
+        Self {
+            cache: None,
+            compile_in: CompileIn::default(),
+            max_instances: 1000,
+            json: Limits::default(),
+            store: Arc::new(MemoryStore::default()),
+        }
     }
 }
 
@@ -83,9 +90,11 @@ struct Inner {
     compile_in: CompileIn,
     /// For plugins that import the contract alone.
     bare: Linker<Guest>,
-    /// For those whose language runtime imports WASI too.
-    virtual_wasi: Linker<Guest>,
+    /// For those that import more: WASI, as language runtimes do, or interfaces of others. Whether a plugin may import
+    /// what is here was decided before.
+    full: Linker<Guest>,
     json: Limits,
+    store: Arc<dyn KeyValue>,
     max_instances: u32,
 }
 
@@ -102,12 +111,13 @@ impl Engine {
         let wasmtime = wasmtime::Engine::new(&config).map_err(refused)?;
         let mut bare = Linker::new(&wasmtime);
         bindings::Plugin::add_to_linker::<_, HasSelf<Guest>>(&mut bare, |guest| guest).map_err(refused)?;
-        let mut virtual_wasi = bare.clone();
-        wasi::add_to_linker(&mut virtual_wasi).map_err(refused)?;
+        let mut full = bare.clone();
+        wasi::add_to_linker(&mut full).map_err(refused)?;
+        bindings::offered::Offered::add_to_linker::<_, HasSelf<Guest>>(&mut full, |guest| guest).map_err(refused)?;
         let ticker = Arc::new(Ticker::start(wasmtime.clone()).map_err(EngineError::Ticker)?);
-        let cache = settings.cache.and_then(|folder| Cache::open(&folder, &wasmtime));
-        let EngineSettings { compile_in, json, .. } = settings;
-        Ok(Self(Arc::new(Inner { wasmtime, ticker, cache, compile_in, bare, virtual_wasi, json, max_instances })))
+        let EngineSettings { cache, compile_in, json, store, .. } = settings;
+        let cache = cache.and_then(|folder| Cache::open(&folder, &wasmtime));
+        Ok(Self(Arc::new(Inner { wasmtime, ticker, cache, compile_in, bare, full, json, store, max_instances })))
     }
 
     /// Checks and compiles a plugin: seconds of work for a language runtime that is not in the cache, and never much more
@@ -122,22 +132,26 @@ impl Engine {
             return Err(LoadError::Pin { pinned: hex::encode(pinned), found: hex::encode(inspection.sha256) });
         }
         let contract = inspection.contract()?.to_owned();
+        inspection.check_grants(&settings.grants)?;
         check_limits(&settings.limits)?;
         let component = self.component(&bytes, &inspection.sha256, &settings.limits)?;
         let wasi = inspection.imports_wasi();
-        let linker = if wasi { &self.0.virtual_wasi } else { &self.0.bare };
+        let linker = if inspection.imports_the_contract_alone() { &self.0.bare } else { &self.0.full };
         let link = |error: wasmtime::Error| LoadError::Link { reason: text::line(&format!("{error:#}"), 1024) };
-        check_types(&component, &inspection.exports).map_err(link)?;
-        let component = linker.instantiate_pre(&component).and_then(PluginPre::new).map_err(link)?;
+        exports::check_types(&component, &inspection.kind, &inspection.exports).map_err(link)?;
+        let code = linker.instantiate_pre(&component).and_then(|pre| Code::new(&inspection.kind, pre)).map_err(link)?;
         Ok(Arc::new(Plugin {
             log: PluginLog::new(name.clone(), settings.limits.log_lines_per_second),
             name,
             digest: inspection.sha256,
             contract,
             wasi,
+            handler: matches!(inspection.kind, Kind::Handler(_)),
+            takes_settings: inspection.takes_settings(),
             settings,
             json: self.0.json.clone(),
-            component,
+            store: Arc::clone(&self.0.store),
+            code,
             _ticker: Arc::clone(&self.0.ticker),
         }))
     }
@@ -185,25 +199,6 @@ impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Engine").field("max_instances", &self.0.max_instances).finish_non_exhaustive()
     }
-}
-
-/// Checks that the stage's functions have the contract's types, which `PluginPre` leaves to the first instance.
-fn check_types(component: &Component, exports: &[String]) -> wasmtime::Result<()> {
-    let engine = component.engine();
-    let component = component.component_type();
-    let stage =
-        exports.iter().filter(|name| inspect::is_stage(name)).find_map(|name| component.get_export(engine, name));
-    let Some(ComponentItem::ComponentInstance(stage)) = stage.map(|export| export.ty) else {
-        wasmtime::bail!("its export `stage` is not an interface");
-    };
-    let function = |name: &str| match stage.get_export(engine, name).map(|export| export.ty) {
-        Some(ComponentItem::ComponentFunc(function)) => Ok(function),
-        _ => Err(wasmtime::format_err!("its `stage` has no function `{name}`")),
-    };
-    let types = component.instance_type();
-    let wrong = |name: &str| format!("the function `{name}` of its `stage` has another type");
-    function("configure")?.typecheck::<(&str,), (Result<(), String>,)>(&types).context(wrong("configure"))?;
-    function("handle")?.typecheck::<(), (Result<Verdict, Failure>,)>(&types).context(wrong("handle"))
 }
 
 fn check_limits(limits: &PluginLimits) -> Result<(), LoadError> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::inspect::CONTRACT_VERSION;
+use super::inspect::{CONTRACT_VERSION, Interface};
 use super::text::size;
 
 /// Why a file cannot be loaded as a plugin. The texts speak of the plugin as "it" where they name nothing else: the
@@ -21,14 +21,19 @@ pub enum LoadError {
     Precompiled,
     /// A core module.
     #[error(
-        "this is a core module, not a component: `wasm-tools component new MODULE.wasm -o PLUGIN.wasm` makes one of a \
-         module that was built against the contract"
+        "this is a core module, not a component: it exports {exports}. `wasm-tools component new MODULE.wasm -o \
+         PLUGIN.wasm` makes a component of a module that was built against the contract"
     )]
-    CoreModule,
+    CoreModule {
+        /// What it exports.
+        exports: String,
+    },
     /// A component that is not a plugin.
     #[error(
         "this component is not a plugin: it exports {exports}, and a plugin exports \
-         `trackside:plugin/stage@{CONTRACT_VERSION}`"
+         `trackside:plugin/stage@{CONTRACT_VERSION}`, or else `{}` or `{}`",
+        Interface::Wasmcloud.export(),
+        Interface::Wasi.export()
     )]
     ForeignComponent {
         /// What it exports.
@@ -46,12 +51,21 @@ pub enum LoadError {
     /// It imports what the host does not have.
     #[error(
         "it imports {names}, which plugins are not given: a plugin may import `message`, `setup` and `log` of \
-         `trackside:plugin@{CONTRACT_VERSION}`, and of WASI 0.2 `cli`, `clocks`, `filesystem`, `io`, `random` and \
-         `sockets`"
+         `trackside:plugin@{CONTRACT_VERSION}`; of WASI 0.2 `cli`, `clocks`, `filesystem`, `io`, `random` and \
+         `sockets`; and with a grant `wasi:keyvalue`, `wasi:config` and `wasi:logging` of the versions that \
+         docs/grants.md tells"
     )]
     Import {
         /// What it imports.
         names: String,
+    },
+    /// It imports what it was not granted.
+    #[error("it imports {imports}: if it is to have that, add `grants = [{grants}]` to its [plugins.NAME] table")]
+    Ungranted {
+        /// Each import, with the grant that it takes.
+        imports: String,
+        /// The grants as they would be written.
+        grants: String,
     },
     /// The pin does not fit.
     #[error(

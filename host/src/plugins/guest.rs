@@ -9,11 +9,15 @@ use wasmtime_wasi::{WasiCtxView, WasiView};
 use crate::message::{Headers, Message, Origin};
 
 use super::files::Files;
+use super::host::messaging::Drafts;
 use super::limits::{Budget, Deadline, Usage};
 use super::selectors::Selectors;
 use super::stage::Settings;
-use super::verdict::{Fault, Work};
+use super::verdict::{Fault, Publication, Work};
 use super::wasi::VirtualWasi;
+
+/// How much is shown of the subject that a handler publishes to.
+const MAX_SUBJECT_BYTES: usize = 128;
 
 /// The state of one instance's store. Host calls find here all they may touch.
 pub(super) struct Guest {
@@ -25,6 +29,10 @@ pub(super) struct Guest {
     pub(super) selectors: Selectors,
     pub(super) json: Limits,
     pub(super) wasi: Option<Box<VirtualWasi>>,
+    /// Messages that a handler has in hand.
+    pub(super) drafts: Drafts,
+    /// What it has published so far.
+    published: Vec<Publication>,
     phase: Phase,
     message: Message,
     origin: Option<Arc<Origin>>,
@@ -51,7 +59,7 @@ impl Guest {
     pub(super) fn new(settings: Arc<Settings>, files: Files, deadline: Deadline) -> Self {
         let limits = settings.plugin.settings().limits;
         let json = settings.plugin.json_limits().clone();
-        let wasi = settings.plugin.imports_wasi().then(|| Box::new(VirtualWasi::new(&settings)));
+        let wasi = settings.plugin.imports_wasi().then(|| Box::new(VirtualWasi::new(&settings, deadline)));
         Self {
             settings,
             usage: Usage::new(&limits),
@@ -61,6 +69,8 @@ impl Guest {
             selectors: Selectors::default(),
             json,
             wasi,
+            drafts: Drafts::default(),
+            published: Vec::new(),
             phase: Phase::Idle,
             message: Message::default(),
             origin: None,
@@ -87,8 +97,10 @@ impl Guest {
         self.budget.refill();
         self.usage.take_refusal();
         self.selectors.payload_changed();
+        self.drafts.clear();
+        self.published.clear();
         if let Some(wasi) = &mut self.wasi {
-            wasi.begin_message(&work.origin);
+            wasi.begin_message(&work.origin, deadline);
         }
         std::mem::swap(&mut self.message, &mut work.message);
         self.origin = Some(Arc::clone(&work.origin));
@@ -110,10 +122,10 @@ impl Guest {
         }
     }
 
-    /// Pays for a call of interface `message` and checks that there is a message.
+    /// Pays for a call that is in force during `handle`, and checks that there is a message.
     pub(super) fn in_handle(&mut self, function: &'static str) -> Result<(), Fault> {
         if self.phase != Phase::Handle {
-            return Err(Fault::Trap { message: format!("it called `message.{function}` outside of `handle`") });
+            return Err(Fault::Trap { message: format!("it called `{function}` outside of `handle`") });
         }
         self.budget.call()
     }
@@ -147,6 +159,17 @@ impl Guest {
         let old = std::mem::replace(&mut self.message.payload, payload);
         self.before.payload.get_or_insert(old);
         self.selectors.payload_changed();
+    }
+
+    /// Keeps what a handler publishes until it is done.
+    pub(super) fn publish_to(&mut self, subject: String, payload: Bytes, headers: Option<Headers>) {
+        let shown = self.settings.secrets.clean(&subject, MAX_SUBJECT_BYTES);
+        self.published.push(Publication { subject, shown, payload, headers });
+    }
+
+    /// What a handler has published.
+    pub(super) fn take_published(&mut self) -> Vec<Publication> {
+        std::mem::take(&mut self.published)
     }
 
     /// The payload, what selects from it, and what is paid of for what is found.

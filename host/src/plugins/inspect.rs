@@ -3,7 +3,10 @@
 use sha2::{Digest, Sha256};
 use wasmparser::{Encoding, Parser, Payload};
 
+use crate::rules::Grants;
+
 use super::error::LoadError;
+use super::offer;
 
 /// Largest component that is looked at.
 pub const MAX_COMPONENT_BYTES: usize = 64 << 20;
@@ -17,11 +20,8 @@ const MAX_NAMES: usize = 1000;
 /// Nesting of components and modules that is followed.
 const MAX_NESTING: usize = 64;
 
-const PACKAGE: &str = "trackside:plugin/";
+pub(super) const PACKAGE: &str = "trackside:plugin/";
 const STAGE: &str = "trackside:plugin/stage";
-
-/// What the host can be asked for beside the contract's own interfaces: the parts of WASI 0.2 that are virtual here.
-const WASI: [&str; 6] = ["cli", "clocks", "filesystem", "io", "random", "sockets"];
 
 /// What a WebAssembly file is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,10 +46,34 @@ pub enum Kind {
         /// The version, such as `0.1.0`.
         contract: String,
     },
+    /// A component that handles messages by an interface of others.
+    Handler(Interface),
     /// A component of another world.
     ForeignComponent,
     /// A core module.
     CoreModule,
+}
+
+/// Interfaces of others by which a component can be a stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interface {
+    /// wasmCloud's.
+    Wasmcloud,
+    /// The one of the WASI proposal.
+    Wasi,
+}
+
+impl Interface {
+    const ALL: [Self; 2] = [Self::Wasmcloud, Self::Wasi];
+
+    /// What a component exports that has it.
+    #[must_use]
+    pub fn export(self) -> &'static str {
+        match self {
+            Self::Wasmcloud => "wasmcloud:messaging/handler@0.2.0",
+            Self::Wasi => "wasi:messaging/incoming-handler@0.2.0-draft",
+        }
+    }
 }
 
 impl Inspection {
@@ -68,10 +92,12 @@ impl Inspection {
             return Err(LoadError::Names { max: MAX_NAMES });
         }
         let contract = found.exports.iter().find_map(|name| stage_version(name));
-        let kind = match (component, contract) {
-            (false, _) => Kind::CoreModule,
-            (true, Some(version)) => Kind::Plugin { contract: version.to_owned() },
-            (true, None) => Kind::ForeignComponent,
+        let handler = Interface::ALL.into_iter().find(|handler| found.exports.iter().any(|e| e == handler.export()));
+        let kind = match (component, contract, handler) {
+            (false, _, _) => Kind::CoreModule,
+            (true, Some(version), _) => Kind::Plugin { contract: version.to_owned() },
+            (true, None, Some(interface)) => Kind::Handler(interface),
+            (true, None, None) => Kind::ForeignComponent,
         };
         Ok(Self {
             kind,
@@ -82,30 +108,56 @@ impl Inspection {
         })
     }
 
-    /// The contract's version, if this is a plugin that the host can run as far as names tell.
+    /// The contract's version, or the interface of others, if this is something that the host can run as far as names
+    /// tell.
     ///
     /// # Errors
     /// When it is none: why, and what to do.
     pub fn contract(&self) -> Result<&str, LoadError> {
         let contract = match &self.kind {
-            Kind::Plugin { contract } => contract,
-            Kind::CoreModule => return Err(LoadError::CoreModule),
+            Kind::Plugin { contract } if is_accepted(contract) => contract.as_str(),
+            Kind::Plugin { contract } => return Err(LoadError::Contract { found: contract.clone() }),
+            Kind::Handler(interface) => interface.export(),
+            Kind::CoreModule => return Err(LoadError::CoreModule { exports: list(&self.exports) }),
             Kind::ForeignComponent => return Err(LoadError::ForeignComponent { exports: list(&self.exports) }),
         };
-        if !is_accepted(contract) {
-            return Err(LoadError::Contract { found: contract.clone() });
-        }
-        let unknown: Vec<_> = self.imports.iter().filter(|name| !is_offered(name)).cloned().collect();
+        let unknown = offer::unknown(&self.imports, &self.kind);
         if !unknown.is_empty() {
             return Err(LoadError::Import { names: list(&unknown) });
         }
         Ok(contract)
     }
 
+    /// The grants that it takes: each import that needs one, and which.
+    pub fn grants(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        offer::taken(&self.imports, &self.kind)
+    }
+
+    /// Checks that it was granted what it imports.
+    ///
+    /// # Errors
+    /// Names each import that was not, and the grant that it takes.
+    pub fn check_grants(&self, grants: &Grants) -> Result<(), LoadError> {
+        offer::check(&self.imports, &self.kind, grants)
+    }
+
     /// Whether it imports WASI.
     #[must_use]
     pub fn imports_wasi(&self) -> bool {
         self.imports.iter().any(|name| name.starts_with("wasi:"))
+    }
+
+    /// Whether it imports nothing but the contract.
+    pub(super) fn imports_the_contract_alone(&self) -> bool {
+        self.imports.iter().all(|name| name.starts_with(PACKAGE))
+    }
+
+    /// Whether it has a way to learn its stage's settings.
+    pub(super) fn takes_settings(&self) -> bool {
+        match self.kind {
+            Kind::Handler(_) => self.imports.iter().any(|name| name == "wasi:config/store@0.2.0-draft"),
+            _ => true,
+        }
     }
 }
 
@@ -188,17 +240,8 @@ fn stage_version(export: &str) -> Option<&str> {
     export.strip_prefix(STAGE)?.strip_prefix('@')
 }
 
-fn is_accepted(version: &str) -> bool {
+pub(super) fn is_accepted(version: &str) -> bool {
     version.strip_prefix("0.1.").is_some_and(|patch| !patch.is_empty() && patch.bytes().all(|b| b.is_ascii_digit()))
-}
-
-fn is_offered(name: &str) -> bool {
-    let Some((interface, version)) = name.split_once('@') else { return false };
-    if let Some(ours) = interface.strip_prefix(PACKAGE) {
-        return matches!(ours, "message" | "setup" | "log") && is_accepted(version);
-    }
-    let wasi = interface.strip_prefix("wasi:").and_then(|rest| rest.split_once('/'));
-    wasi.is_some_and(|(package, _)| WASI.contains(&package)) && version.starts_with("0.2.")
 }
 
 fn list(names: &[String]) -> String {
@@ -221,22 +264,6 @@ mod tests {
             [("0.1.0", true), ("0.1.17", true), ("0.2.0", false), ("0.1.0-rc.1", false), ("0.1.", false)]
         {
             assert_eq!(is_accepted(version), want, "{version}");
-        }
-    }
-
-    #[test]
-    fn only_what_is_implemented_may_be_imported() {
-        for (name, want) in [
-            ("trackside:plugin/message@0.1.0", true),
-            ("trackside:plugin/log@0.1.9", true),
-            ("trackside:plugin/log@0.2.0", false),
-            ("trackside:plugin/network@0.1.0", false),
-            ("wasi:clocks/wall-clock@0.2.6", true),
-            ("wasi:clocks/wall-clock@0.3.0", false),
-            ("wasi:http/types@0.2.0", false),
-            ("run", false),
-        ] {
-            assert_eq!(is_offered(name), want, "{name}");
         }
     }
 }

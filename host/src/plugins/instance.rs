@@ -9,10 +9,11 @@ use wasmtime_wasi::I32Exit;
 
 use crate::message::{HeaderError, Headers};
 
-use super::bindings;
 use super::bindings::exports::trackside::plugin::stage as contract;
+use super::exports::Exports;
 use super::files::{FileSnapshot, Files};
 use super::guest::Guest;
+use super::handler;
 use super::limits::Deadline;
 use super::stage::{ConfigureError, Settings};
 use super::text;
@@ -33,7 +34,7 @@ const TOO_MUCH_COPIED: &str = "fuel allocated for hostcalls has been exhausted";
 /// One live instance of a stage.
 pub(super) struct Instance {
     store: Store<Guest>,
-    exports: bindings::Plugin,
+    exports: Exports,
     messages: u64,
 }
 
@@ -44,16 +45,20 @@ impl Instance {
         let limits = plugin.settings().limits;
         let deadline = Deadline::after(limits.configure_deadline);
         let guest = Guest::new(Arc::clone(settings), files, deadline);
-        let mut store = Store::new(plugin.component().engine(), guest);
+        let mut store = Store::new(plugin.code().engine(), guest);
         store.limiter(|guest| &mut guest.usage);
         store.set_hostcall_fuel(limits.host_bytes);
         store.set_epoch_deadline(deadline.ticks());
-        let exports = match plugin.component().instantiate(&mut store) {
+        let exports = match plugin.code().instantiate(&mut store) {
             Ok(exports) => exports,
             Err(error) => return Err(not_instantiated(&error, &mut store).into()),
         };
+        let Exports::Stage(stage) = &exports else {
+            // A handler asks for its settings itself.
+            return Ok(Self { store, exports, messages: 0 });
+        };
         store.data_mut().begin_configure();
-        let configured = exports.trackside_plugin_stage().call_configure(&mut store, &settings.config);
+        let configured = stage.trackside_plugin_stage().call_configure(&mut store, &settings.config);
         store.data_mut().end_configure();
         match configured {
             Ok(Ok(())) => Ok(Self { store, exports, messages: 0 }),
@@ -70,11 +75,17 @@ impl Instance {
         self.messages += 1;
         self.store.set_epoch_deadline(deadline.ticks());
         self.store.data_mut().begin_handle(work, deadline);
-        let handled = self.exports.trackside_plugin_stage().call_handle(&mut self.store);
-        let result = match handled {
-            Ok(Ok(verdict)) => self.verdict(verdict).map_err(CallError::from),
-            Ok(Err(failure)) => Err(self.failure(failure)),
-            Err(error) => Err(fault(&error, &mut self.store).into()),
+        let result = match &self.exports {
+            Exports::Stage(stage) => match stage.trackside_plugin_stage().call_handle(&mut self.store) {
+                Ok(Ok(verdict)) => self.verdict(verdict).map_err(CallError::from),
+                Ok(Err(failure)) => Err(self.failure(failure)),
+                Err(error) => Err(fault(&error, &mut self.store).into()),
+            },
+            Exports::Wasmcloud(_) | Exports::Wasi(_) => match handler::handle(&self.exports, &mut self.store) {
+                Ok(Ok(verdict)) => Ok(verdict),
+                Ok(Err(reason)) => Err(CallError::Refused(Refusal { reason: self.clean(&reason), after: None })),
+                Err(error) => Err(fault(&error, &mut self.store).into()),
+            },
         };
         self.store.data_mut().end_handle(work, result.is_err());
         result

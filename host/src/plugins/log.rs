@@ -1,5 +1,6 @@
 //! A plugin's log: a line a time, so many a second, through `tracing`.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,7 @@ const NOTICE_EVERY: Duration = Duration::from_secs(1);
 pub(super) struct PluginLog {
     plugin: PluginName,
     bucket: Mutex<Bucket>,
+    discarded: AtomicBool,
 }
 
 /// A token bucket: it holds one second's lines and fills evenly.
@@ -43,7 +45,16 @@ struct Admission {
 
 impl PluginLog {
     pub(super) fn new(plugin: PluginName, lines_per_second: u32) -> Self {
-        Self { plugin, bucket: Mutex::new(Bucket::new(lines_per_second, Instant::now())) }
+        let bucket = Mutex::new(Bucket::new(lines_per_second, Instant::now()));
+        Self { plugin, bucket, discarded: AtomicBool::new(false) }
+    }
+
+    /// Says once that something was written which goes nowhere.
+    pub(super) fn discard(&self) {
+        if !self.discarded.swap(true, Ordering::Relaxed) {
+            let plugin = self.plugin.as_str();
+            tracing::info!(target: "plugin", plugin, "what it writes to standard output or error goes nowhere: it has no grant `log`");
+        }
     }
 
     /// Logs a line, or counts it as dropped.

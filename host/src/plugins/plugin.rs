@@ -8,8 +8,8 @@ use trackside_json::Limits;
 use crate::names::PluginName;
 use crate::rules::PluginSettings;
 
-use super::bindings::PluginPre;
-use super::guest::Guest;
+use super::exports::Code;
+use super::keyvalue::KeyValue;
 use super::log::PluginLog;
 use super::ticker::Ticker;
 
@@ -30,10 +30,15 @@ pub struct Plugin {
     pub(super) digest: [u8; 32],
     pub(super) contract: String,
     pub(super) wasi: bool,
+    /// Whether it is a handler as others have it.
+    pub(super) handler: bool,
+    /// Whether it has a way to learn its stage's settings.
+    pub(super) takes_settings: bool,
     pub(super) settings: PluginSettings,
     pub(super) json: Limits,
     pub(super) log: PluginLog,
-    pub(super) component: PluginPre<Guest>,
+    pub(super) store: Arc<dyn KeyValue>,
+    pub(super) code: Code,
     /// Keeps deadlines working for as long as the plugin can be called.
     pub(super) _ticker: Arc<Ticker>,
 }
@@ -51,7 +56,8 @@ impl Plugin {
         &self.digest
     }
 
-    /// The version of the contract it was built against, such as `0.1.0`.
+    /// The version of the contract it was built against, such as `0.1.0`; or the interface of others that it was built
+    /// for.
     #[must_use]
     pub fn contract(&self) -> &str {
         &self.contract
@@ -69,6 +75,10 @@ impl Plugin {
         self.log.dropped()
     }
 
+    pub(super) fn is_handler(&self) -> bool {
+        self.handler
+    }
+
     pub(super) fn imports_wasi(&self) -> bool {
         self.wasi
     }
@@ -81,8 +91,12 @@ impl Plugin {
         &self.log
     }
 
-    pub(super) fn component(&self) -> &PluginPre<Guest> {
-        &self.component
+    pub(super) fn store(&self) -> &dyn KeyValue {
+        &*self.store
+    }
+
+    pub(super) fn code(&self) -> &Code {
+        &self.code
     }
 }
 

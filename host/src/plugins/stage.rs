@@ -1,10 +1,14 @@
 //! A plugin with the settings of one stage.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use serde_json::Value;
 use sha2::{Digest, Sha256};
+
+use crate::names::SecretName;
 
 use super::files::{FileSnapshot, Files, Recorder};
 use super::instance::Instance;
@@ -27,8 +31,19 @@ pub(super) struct Settings {
     pub(super) config: String,
     pub(super) routes: Vec<String>,
     pub(super) secrets: Secrets,
+    /// What `wasi:config` has.
+    pub(super) values: BTreeMap<String, String>,
     /// What random numbers are derived from, beside the message.
     pub(super) seed: [u8; 32],
+}
+
+/// The secrets of a stage. None of them is shown in a log or an error.
+#[derive(Default)]
+pub struct StageSecrets {
+    /// Those that are in its settings.
+    pub of_settings: Vec<String>,
+    /// Those that the plugin was granted, by name.
+    pub granted: BTreeMap<SecretName, String>,
 }
 
 /// Why a stage cannot be configured.
@@ -48,9 +63,8 @@ pub enum ConfigureError {
 impl Plugin {
     /// Makes a stage of the plugin and proves with one instance that it accepts the settings.
     ///
-    /// `config` is the `with` table as JSON with references to secrets resolved, `secrets` are the values that these
-    /// had, which no log or error is to show. `routes` are the names that the rule declares. Files are read below
-    /// `directory`.
+    /// `config` is the `with` table as JSON with references to secrets resolved. `routes` are the names that the rule
+    /// declares. Files are read below `directory`.
     ///
     /// As costly as the plugin's `configure`: not for an async task, where plugins that import WASI would panic, but
     /// for a thread of its own, such as those of `spawn_blocking`.
@@ -62,11 +76,13 @@ impl Plugin {
         config: String,
         routes: Vec<String>,
         directory: &Path,
-        secrets: Vec<String>,
+        secrets: StageSecrets,
     ) -> Result<Arc<ConfiguredStage>, ConfigureError> {
-        let seed = seed(self, &config, &routes);
+        let values = values(self, &config, &secrets.granted)?;
+        let seed = seed(self, &config, &routes, &secrets.granted);
         let plugin = Arc::clone(self);
-        let settings = Arc::new(Settings { plugin, config, routes, secrets: Secrets::new(secrets), seed });
+        let hidden = secrets.of_settings.into_iter().chain(secrets.granted.into_values()).collect();
+        let settings = Arc::new(Settings { plugin, config, routes, secrets: Secrets::new(hidden), values, seed });
         let files = Files::Disk(Recorder::new(directory, &self.settings().files));
         let files = Instance::new(&settings, files)?.into_files();
         let digest = digest(&seed, &files);
@@ -93,7 +109,8 @@ impl ConfiguredStage {
         &self.files
     }
 
-    /// SHA-256 of everything that decides what the stage does: the component, the settings, the routes, the files.
+    /// SHA-256 of everything that decides what the stage does: the component, the settings, the routes, the secrets
+    /// that were granted, the files.
     #[must_use]
     pub fn digest(&self) -> &[u8; 32] {
         &self.digest
@@ -124,10 +141,41 @@ fn next_id() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
+/// What `wasi:config` has: the secrets that were granted, and for a handler, which has no `configure`, the settings of its
+/// stage: texts as they are, everything else as JSON.
+fn values(
+    plugin: &Plugin,
+    config: &str,
+    granted: &BTreeMap<SecretName, String>,
+) -> Result<BTreeMap<String, String>, ConfigureError> {
+    let mut values: BTreeMap<_, _> = granted.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
+    if !plugin.is_handler() {
+        return Ok(values);
+    }
+    let refused = |key: &str, reason: &str| ConfigureError::Refused { reason: format!("{key}: {reason}") };
+    let settings = serde_json::from_str::<serde_json::Map<String, Value>>(config).unwrap_or_default();
+    for (key, value) in settings {
+        if !plugin.takes_settings {
+            let reason = "this component has no way to learn settings: it does not import `wasi:config/store`";
+            return Err(refused(&key, reason));
+        }
+        if values.contains_key(&key) {
+            return Err(refused(&key, "a secret of this name is granted; a setting cannot have the same name"));
+        }
+        let text = match value {
+            Value::String(text) => text,
+            other => other.to_string(),
+        };
+        values.insert(key, text);
+    }
+    Ok(values)
+}
+
 /// Lengths go in with the texts, so that no two lists of texts give the same bytes.
-fn seed(plugin: &Plugin, config: &str, routes: &[String]) -> [u8; 32] {
+fn seed(plugin: &Plugin, config: &str, routes: &[String], granted: &BTreeMap<SecretName, String>) -> [u8; 32] {
     let mut hash = Sha256::new_with_prefix(plugin.digest());
-    for text in std::iter::once(config).chain(routes.iter().map(String::as_str)) {
+    let granted = granted.iter().flat_map(|(name, value)| [name.as_str(), value]);
+    for text in std::iter::once(config).chain(routes.iter().map(String::as_str)).chain(granted) {
         hash.update((text.len() as u64).to_le_bytes());
         hash.update(text);
     }

@@ -31,6 +31,8 @@ pub enum Verdict {
     Route(Vec<String>),
     /// Put these parts in its place; of more than [`MAX_PARTS`] the first ones and one more.
     Split(Vec<Part>),
+    /// Put what a handler published in its place; at least one.
+    Publish(Vec<Publication>),
     /// Go no further with it: why. At most 4 KiB, on one line.
     Drop(String),
     /// It can never succeed: why. At most 4 KiB, on one line.
@@ -46,6 +48,19 @@ pub struct Part {
     pub headers: Headers,
     /// The route it takes; `None` hands it to the next stage.
     pub route: Option<String>,
+}
+
+/// What a handler published. It names a subject, and whether the rule has a route there is for the caller to see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publication {
+    /// The subject as it was named.
+    pub subject: String,
+    /// The subject made fit to be shown: on one line, without secrets.
+    pub shown: String,
+    /// Its payload.
+    pub payload: Bytes,
+    /// Its headers; `None` leaves the message's as they are.
+    pub headers: Option<Headers>,
 }
 
 /// Why a call has no verdict.
@@ -111,6 +126,12 @@ pub enum Fault {
     #[error("a new instance of the plugin refused the settings that an earlier one accepted: {reason}")]
     Configure {
         /// Its own words.
+        reason: String,
+    },
+    /// The store behind a host call did not answer, or could not do what was asked.
+    #[error("{reason}")]
+    Store {
+        /// Why.
         reason: String,
     },
     /// There could be no instance.

@@ -9,6 +9,7 @@ mod bounds;
 mod cases;
 pub(crate) mod error;
 mod files;
+mod grant;
 pub(crate) mod model;
 mod oci;
 mod order;
@@ -30,6 +31,7 @@ pub use cases::{
 };
 pub use error::{Location, Look, Problem, Report, Severity, SourceText, TableLocation};
 pub use files::FileSet;
+pub use grant::{BucketAccess, Grant, GrantError, Grants};
 pub use model::*;
 pub use oci::{OciReference, ReferenceError, RegistryHost};
 pub use order::{OrderBy, OrderByError};

@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::message::SubjectPattern;
-use crate::names::{KeyName, PluginName, RouteName, RuleName, SourceName};
+use crate::names::{KeyName, PluginName, RouteName, RuleName, SecretName, SourceName};
 
 use super::error::Location;
+use super::grant::Grants;
 use super::oci::{OciReference, RegistryHost};
 use super::order::OrderBy;
 use super::secret::SecretRef;
@@ -42,6 +43,8 @@ pub struct Config {
     pub trust: Trust,
     /// `[registries.HOST]`; a registry without a table has the defaults of [`RegistrySettings::of`].
     pub registries: BTreeMap<RegistryHost, RegistrySettings>,
+    /// `[secrets]`: what plugins may be given by name.
+    pub secrets: BTreeMap<SecretName, NamedSecret>,
     /// `[streams.NAME]`: streams that outputs need; `run` requires them, `dev` makes them.
     pub streams: BTreeMap<String, Stream>,
     /// `[admin]`, if there is one.
@@ -176,6 +179,15 @@ pub enum Deliver {
     FromTime(String),
 }
 
+/// An entry of `[secrets]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedSecret {
+    /// Where the secret is.
+    pub reference: SecretRef,
+    /// Where that is written.
+    pub location: Location,
+}
+
 /// `[plugins.NAME]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PluginSettings {
@@ -187,6 +199,8 @@ pub struct PluginSettings {
     pub sha256: Option<[u8; 32]>,
     /// The keys that have to have signed the component, all of them. Standard plugins need no signature.
     pub signed_by: Vec<TrustedKey>,
+    /// What it is given beyond the message.
+    pub grants: Grants,
     /// What one of its instances may use.
     pub limits: PluginLimits,
     /// When a fresh instance is taken.

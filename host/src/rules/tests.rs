@@ -158,7 +158,7 @@ fn everything_that_can_be_written_arrives() {
     let case = fs::read_to_string(here("src/rules/tests/everything.toml")).expect("is read");
     let (rules, warnings) = load_from(&files(&case)).unwrap_or_else(|report| panic!("{report}"));
     assert!(warnings.is_empty());
-    let Config { nats, sources, plugins, trust, registries, streams, admin, runtime } = &rules.config;
+    let Config { nats, sources, plugins, trust, registries, secrets, streams, admin, runtime } = &rules.config;
     assert_eq!(nats.servers.len(), 2);
     let password = SecretRef::Env("NATS_PASSWORD".to_owned());
     assert_eq!(nats.auth, Auth::UserPassword { user: SecretRef::Plain("me".to_owned()), password });
@@ -188,6 +188,12 @@ fn everything_that_can_be_written_arrives() {
     let (_, registry) = registries.iter().next().expect("a registry");
     assert_eq!((registry.plain_http, registry.timeout), (true, Duration::from_secs(5)));
     assert!(registry.login.as_ref().is_some_and(|(user, _)| *user == SecretRef::Plain("me".to_owned())));
+    let Grants { log, clock, random, buckets, secrets: granted } = &geo.grants;
+    assert!(*log && *clock && *random && granted.contains("geo-key"));
+    let buckets: Vec<_> = buckets.iter().map(|(bucket, access)| (bucket.as_str(), *access)).collect();
+    assert_eq!(buckets, [("seen", BucketAccess::ReadWrite), ("zones", BucketAccess::Read)]);
+    assert_eq!(plugins["mask"].grants, Grants::default());
+    assert_eq!(secrets["geo-key"].reference, SecretRef::Env("GEO_KEY".to_owned()));
     assert_eq!(streams["CLEAN"].subjects.len(), 2);
     assert_eq!(admin.expect("admin").listen.port(), 9271);
     assert_eq!((runtime.lanes, runtime.watch), (Some(3), false));

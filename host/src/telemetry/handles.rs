@@ -14,7 +14,7 @@ pub const DEAD_LETTER_CLASSES: &[&str] =
     &["rejected", "retry", "trap", "deadline", "limit", "route", "publish", "other"];
 
 /// How a plugin may fail: the label `kind`. Anything else is counted as `other`.
-pub const FAULT_KINDS: &[&str] = &["trap", "deadline", "memory", "limit", "fatal", "instantiate", "other"];
+pub const FAULT_KINDS: &[&str] = &["trap", "deadline", "memory", "limit", "fatal", "store", "instantiate", "other"];
 
 /// The counters of a rule.
 #[derive(Debug)]

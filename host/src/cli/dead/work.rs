@@ -1,10 +1,12 @@
 //! `trackside dead replay` and `discard`: what letters are there for.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use crate::app::{self, Failure, Offline};
+use crate::app::{self, Failure, Offline, ServerStore};
 use crate::cli::output;
 use crate::letters::{Fate, Letter, Replayer};
+use crate::plugins::KeyValue;
 
 use super::show::{clean, tell_foreign};
 use super::{Discard, Replay, failed, open};
@@ -20,11 +22,20 @@ struct Count {
 /// Sends letters through the rules, one after another in the order of their sequences.
 pub(super) fn replay(arguments: &Replay) -> Result<ExitCode, Failure> {
     let selection = &arguments.selection;
-    let offline = Offline::open(&selection.place.directory)?;
+    let buckets = Arc::new(ServerStore::default());
+    // A dry run changes nothing, and so keeps what plugins keep in memory.
+    let offline = match arguments.dry_run {
+        true => Offline::open(&selection.place.directory)?,
+        false => Offline::open_with(&selection.place.directory, Arc::clone(&buckets) as Arc<dyn KeyValue>)?,
+    };
     offline.print_warnings();
+    if arguments.dry_run {
+        offline.print_buckets();
+    }
     let keys = arguments.keys.with(offline.rules())?;
     app::runtime()?.block_on(async {
         let store = open(offline.rules(), &selection.place).await?;
+        buckets.connected(store.connection());
         if !arguments.dry_run {
             store.check_deletable().await.map_err(failed)?;
         }

@@ -14,18 +14,21 @@ pub(super) fn inspect(file: &Path) -> Result<ExitCode, Failure> {
     let bytes = std::fs::read(file).map_err(|error| named(&format!("cannot be read: {error}")))?;
     let inspection = Inspection::of(&bytes).map_err(|error| named(&error))?;
     let (kind, contract) = match &inspection.kind {
-        Kind::Plugin { contract } => ("plugin", Some(contract)),
+        Kind::Plugin { contract } => ("plugin", Some(format!("trackside:plugin@{contract}"))),
+        Kind::Handler(interface) => ("message handler, which runs as a stage", Some(interface.export().to_owned())),
         Kind::ForeignComponent => ("component of another world", None),
         Kind::CoreModule => ("core module", None),
     };
     let mut text = format!("kind      {kind}\n");
     if let Some(contract) = contract {
-        text += &format!("contract  trackside:plugin@{contract}\n");
+        text += &format!("contract  {contract}\n");
     }
     text += &format!("size      {} bytes\n", inspection.bytes);
     text += &format!("sha256    {}\n", hex::encode(inspection.sha256));
     text += &list("imports", &inspection.imports);
     text += &list("exports", &inspection.exports);
+    let grants: Vec<String> = inspection.grants().map(|(import, grant)| format!("{grant} (for {import})")).collect();
+    text += &list("grants", &grants);
     output::print(&text)?;
     inspection.contract().map_err(|error| named(&error))?;
     Ok(ExitCode::SUCCESS)

@@ -31,21 +31,21 @@ impl contract::HostSelector for Guest {
 
 impl contract::Host for Guest {
     fn subject(&mut self) -> wasmtime::Result<String> {
-        self.in_handle("subject")?;
+        self.in_handle("message.subject")?;
         let subject = self.message().subject.as_str().to_owned();
         self.budget.bytes(subject.len())?;
         Ok(subject)
     }
 
     fn id(&mut self) -> wasmtime::Result<String> {
-        self.in_handle("id")?;
+        self.in_handle("message.id")?;
         let id = Guest::origin(self).id.as_ref().to_owned();
         self.budget.bytes(id.len())?;
         Ok(id)
     }
 
     fn origin(&mut self) -> wasmtime::Result<contract::OriginKind> {
-        self.in_handle("origin")?;
+        self.in_handle("message.origin")?;
         Ok(match Guest::origin(self).kind {
             OriginKind::JetStream => contract::OriginKind::Jetstream,
             OriginKind::Core => contract::OriginKind::Core,
@@ -55,24 +55,24 @@ impl contract::Host for Guest {
     }
 
     fn timestamp(&mut self) -> wasmtime::Result<u64> {
-        self.in_handle("timestamp")?;
+        self.in_handle("message.timestamp")?;
         Ok(Guest::origin(self).timestamp_ms)
     }
 
     fn delivery(&mut self) -> wasmtime::Result<u32> {
-        self.in_handle("delivery")?;
+        self.in_handle("message.delivery")?;
         Ok(Guest::origin(self).delivery)
     }
 
     fn get_header(&mut self, name: String) -> wasmtime::Result<Option<String>> {
-        self.in_handle("get-header")?;
+        self.in_handle("message.get-header")?;
         let value = self.message().headers.get(&name).map(str::to_owned);
         self.budget.bytes(name.len() + value.as_ref().map_or(0, String::len))?;
         Ok(value)
     }
 
     fn headers(&mut self) -> wasmtime::Result<Vec<contract::Header>> {
-        self.in_handle("headers")?;
+        self.in_handle("message.headers")?;
         let size = self.message().headers.byte_len();
         self.budget.bytes(size)?;
         let header = |h: &crate::message::Header| contract::Header { name: h.name.to_string(), value: h.value.clone() };
@@ -80,15 +80,15 @@ impl contract::Host for Guest {
     }
 
     fn set_header(&mut self, name: String, value: String) -> wasmtime::Result<Result<(), String>> {
-        self.edit_header("set-header", &name, &value, Headers::set_by_plugin)
+        self.edit_header("message.set-header", &name, &value, Headers::set_by_plugin)
     }
 
     fn append_header(&mut self, name: String, value: String) -> wasmtime::Result<Result<(), String>> {
-        self.edit_header("append-header", &name, &value, Headers::append_by_plugin)
+        self.edit_header("message.append-header", &name, &value, Headers::append_by_plugin)
     }
 
     fn remove_header(&mut self, name: String) -> wasmtime::Result<()> {
-        self.in_handle("remove-header")?;
+        self.in_handle("message.remove-header")?;
         self.budget.bytes(name.len())?;
         if self.message().headers.get(&name).is_some() {
             self.headers_mut().remove(&name);
@@ -97,18 +97,18 @@ impl contract::Host for Guest {
     }
 
     fn payload(&mut self) -> wasmtime::Result<Vec<u8>> {
-        self.in_handle("payload")?;
+        self.in_handle("message.payload")?;
         self.budget.bytes(self.message().payload.len())?;
         Ok(self.message().payload.to_vec())
     }
 
     fn payload_len(&mut self) -> wasmtime::Result<u32> {
-        self.in_handle("payload-len")?;
+        self.in_handle("message.payload-len")?;
         Ok(u32::try_from(self.message().payload.len()).unwrap_or(u32::MAX))
     }
 
     fn set_payload(&mut self, bytes: Vec<u8>) -> wasmtime::Result<()> {
-        self.in_handle("set-payload")?;
+        self.in_handle("message.set-payload")?;
         self.budget.bytes(bytes.len())?;
         Guest::set_payload(self, Bytes::from(bytes));
         Ok(())
@@ -118,7 +118,7 @@ impl contract::Host for Guest {
         &mut self,
         selector: Resource<SelectorSlot>,
     ) -> wasmtime::Result<Result<Vec<contract::Match>, contract::PayloadError>> {
-        self.in_handle("select")?;
+        self.in_handle("message.select")?;
         let (payload, selectors, limits, budget) = self.selection();
         let found = match selectors.select(&selector, payload, limits) {
             Ok(found) => found,
@@ -139,7 +139,7 @@ impl contract::Host for Guest {
         selector: Resource<SelectorSlot>,
         values: Vec<Option<contract::Value>>,
     ) -> wasmtime::Result<Result<(), contract::PayloadError>> {
-        self.in_handle("replace")?;
+        self.in_handle("message.replace")?;
         self.budget.bytes(values.iter().map(|v| MATCH_BYTES + v.as_ref().map_or(0, text_len)).sum())?;
         let (payload, selectors, limits, _) = self.selection();
         let values: Vec<_> = values.iter().map(|value| value.as_ref().map(replacement)).collect();

@@ -7,7 +7,7 @@ use super::*;
 
 fn read(plugin: &Arc<Plugin>, directory: &Path, path: &str) -> Result<Arc<ConfiguredStage>, String> {
     let config = serde_json::Value::from(path).to_string();
-    plugin.configure(config, Vec::new(), directory, Vec::new()).map_err(|error| error.to_string())
+    plugin.configure(config, Vec::new(), directory, StageSecrets::default()).map_err(|error| error.to_string())
 }
 
 fn contents(stage: &Arc<ConfiguredStage>) -> String {

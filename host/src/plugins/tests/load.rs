@@ -17,8 +17,8 @@ fn what_is_not_webassembly_is_told_apart() {
 
 #[test]
 fn a_core_module_is_told_how_to_become_a_component() {
-    let error = error_of(wat::parse_str("(module)").expect("a module"));
-    assert_eq!(error, LoadError::CoreModule);
+    let error = error_of(wat::parse_str(r#"(module (memory (export "m") 1))"#).expect("a module"));
+    assert_eq!(error, LoadError::CoreModule { exports: "`m`".to_owned() });
     assert!(error.to_string().contains("wasm-tools component new"), "{error}");
 }
 
@@ -28,7 +28,8 @@ fn a_component_of_another_world_is_told_what_it_exports() {
     let error = error_of(foreign).to_string();
     assert_eq!(
         error,
-        "this component is not a plugin: it exports `run`, and a plugin exports `trackside:plugin/stage@0.1.0`"
+        "this component is not a plugin: it exports `run`, and a plugin exports `trackside:plugin/stage@0.1.0`, or else \
+         `wasmcloud:messaging/handler@0.2.0` or `wasi:messaging/incoming-handler@0.2.0-draft`"
     );
 }
 

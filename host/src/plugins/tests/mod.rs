@@ -8,6 +8,7 @@ mod bounds;
 mod cache;
 mod calls;
 mod files;
+mod grants;
 mod life;
 mod load;
 mod secrets;
@@ -20,11 +21,11 @@ use std::time::Duration;
 
 use crate::message::{Message, Origin, OriginKind, Subject};
 use crate::names::PluginName;
-use crate::rules::{Isolation, PluginLimits, PluginSettings};
+use crate::rules::{BucketAccess, Grants, Isolation, PluginLimits, PluginSettings};
 
 use super::{
     CallError, ConfigureError, ConfiguredStage, Engine, EngineSettings, Fault, Instances, Plugin, PluginSource,
-    Verdict, Work,
+    StageSecrets, Verdict, Work,
 };
 
 static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
@@ -38,6 +39,7 @@ fn settings() -> PluginSettings {
         oci: None,
         sha256: None,
         signed_by: Vec::new(),
+        grants: Grants::default(),
         limits: PluginLimits {
             memory_bytes: 16 << 20,
             deadline: Duration::from_millis(500),
@@ -73,7 +75,12 @@ fn load(name: &str) -> Arc<Plugin> {
 }
 
 fn configure(plugin: &Arc<Plugin>) -> Result<Arc<ConfiguredStage>, ConfigureError> {
-    plugin.configure("{}".to_owned(), vec!["default".to_owned()], Path::new("."), Vec::new())
+    plugin.configure("{}".to_owned(), vec!["default".to_owned()], Path::new("."), StageSecrets::default())
+}
+
+/// A plugin that may write to the log.
+fn load_with_log(name: &str) -> Arc<Plugin> {
+    load_with(name, |settings| settings.grants.log = true)
 }
 
 fn stage(name: &str) -> Arc<ConfiguredStage> {

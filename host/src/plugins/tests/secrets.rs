@@ -36,13 +36,13 @@ pub(super) fn logged(work: impl FnOnce()) -> Vec<String> {
 
 const CONFIG: &str = r#"{"key":"hunter2 \"quoted\""}"#;
 
-fn secrets() -> Vec<String> {
-    vec!["hunter2 \"quoted\"".to_owned()]
+fn secrets() -> StageSecrets {
+    StageSecrets { of_settings: vec!["hunter2 \"quoted\"".to_owned()], ..StageSecrets::default() }
 }
 
 #[test]
 fn no_log_line_and_no_reason_shows_a_secret() {
-    let plugin = load("echo-config");
+    let plugin = load_with_log("echo-config");
     let mut stage = None;
     let lines = logged(|| {
         stage = plugin.configure(CONFIG.to_owned(), Vec::new(), Path::new("."), secrets()).ok();
@@ -69,7 +69,7 @@ fn no_error_of_configure_shows_a_secret() {
 
 #[test]
 fn a_stage_s_debug_output_shows_no_settings() {
-    let plugin = load("echo-config");
+    let plugin = load_with_log("echo-config");
     let stage = plugin.configure(CONFIG.to_owned(), Vec::new(), Path::new("."), secrets()).expect("it takes them");
     let debug = format!("{stage:?} {plugin:?} {:?}", Instances::new(1));
     assert!(!debug.contains("hunter2"), "{debug}");
@@ -77,7 +77,10 @@ fn a_stage_s_debug_output_shows_no_settings() {
 
 #[test]
 fn a_flood_of_log_lines_is_cut_to_the_rate_and_cannot_forge_lines() {
-    let plugin = load_with("log", |s| s.limits.log_lines_per_second = 5);
+    let plugin = load_with("log", |s| {
+        s.grants.log = true;
+        s.limits.log_lines_per_second = 5;
+    });
     let stage = configure(&plugin).expect("it takes the settings");
     let lines = logged(|| assert_eq!(call(&stage, &mut work("{}")), Ok(Verdict::Forward)));
     let (notices, lines): (Vec<_>, Vec<_>) = lines.iter().partition(|line| line.contains("log lines dropped"));

@@ -51,8 +51,8 @@ fn a_message_without_a_time_has_a_monotonic_clock_above_zero() {
 }
 
 #[test]
-fn standard_output_goes_to_the_log_by_lines() {
-    let stage = stage("virtual-wasi");
+fn standard_output_goes_to_the_log_by_lines_if_that_was_granted() {
+    let stage = configure(&load_with_log("virtual-wasi")).expect("it takes the settings");
     let mut instances = Instances::new(1);
     let lines = super::secrets::logged(|| {
         for _ in 0..2 {
@@ -61,6 +61,41 @@ fn standard_output_goes_to_the_log_by_lines() {
     });
     let texts = ["to standard output", "and half ato standard output"];
     assert_eq!(lines, texts.map(|text| format!(r#" INFO plugin: {text} plugin="test""#)));
+}
+
+#[test]
+fn standard_output_goes_nowhere_without_the_grant_which_is_said_once() {
+    let stage = stage("virtual-wasi");
+    let mut instances = Instances::new(1);
+    let lines = super::secrets::logged(|| {
+        for _ in 0..3 {
+            assert_eq!(instances.call(&stage, &mut work("{}")), Ok(Verdict::Forward));
+        }
+    });
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains("goes nowhere: it has no grant `log`"), "{lines:?}");
+}
+
+#[test]
+fn a_plugin_that_was_granted_the_real_clock_reads_it_and_waits_no_longer_than_its_call_may_take() {
+    let stage = configure(&load_with("virtual-wasi", |s| {
+        s.grants.clock = true;
+        s.limits.deadline = Duration::from_millis(100);
+    }));
+    let (begun, mut work) = (std::time::Instant::now(), work("{}"));
+    // It wants to sleep for an hour. What it does when it is woken is cut off, unless it is very quick.
+    match call(&stage.expect("it takes the settings"), &mut work) {
+        Ok(Verdict::Forward) => assert!(number(&work.message.payload, 0) > 1_750_000_000, "seconds since the epoch"),
+        other => assert!(matches!(other, Err(CallError::Fault(Fault::Deadline { .. }))), "{other:?}"),
+    }
+    assert!((Duration::from_millis(100)..Duration::from_secs(30)).contains(&begun.elapsed()), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_plugin_that_was_granted_randomness_gets_other_numbers_each_time() {
+    let stage = configure(&load_with("virtual-wasi", |s| s.grants.random = true)).expect("it takes the settings");
+    let numbers = || payload(&stage, origin("S:1", 5))[24..40].to_vec();
+    assert_ne!(numbers(), numbers());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Standard output and error, as lines of the plugin's log.
+//! Standard output and error: lines of the plugin's log if that was granted, and otherwise nothing.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -33,6 +33,10 @@ impl LogOutput {
 
 impl OutputStream for LogOutput {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        if !self.settings.plugin.settings().grants.log {
+            self.settings.plugin.log().discard();
+            return Ok(());
+        }
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         let mut rest: &[u8] = &bytes;
         while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {

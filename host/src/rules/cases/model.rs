@@ -68,6 +68,8 @@ pub enum Outcome {
     Route,
     /// Replaced by parts.
     Split,
+    /// Replaced by what a messaging handler published.
+    Publish,
     /// Acknowledged, no further.
     Drop,
     /// Dead-lettered.
@@ -89,10 +91,11 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    const NAMES: [(&'static str, Self); 12] = [
+    const NAMES: [(&'static str, Self); 13] = [
         ("forward", Self::Forward),
         ("route", Self::Route),
         ("split", Self::Split),
+        ("publish", Self::Publish),
         ("drop", Self::Drop),
         ("reject", Self::Reject),
         ("retry", Self::Retry),

@@ -128,9 +128,9 @@ impl Reader<'_> {
         let outcome = outcome.unwrap_or(Outcome::Forward);
         for (key, fits) in [
             ("after", outcome == Outcome::Retry),
-            ("to", outcome == Outcome::Route),
+            ("to", matches!(outcome, Outcome::Route | Outcome::Publish)),
             ("parts", outcome == Outcome::Split),
-            ("reason", !matches!(outcome, Outcome::Forward | Outcome::Route | Outcome::Split)),
+            ("reason", !matches!(outcome, Outcome::Forward | Outcome::Route | Outcome::Split | Outcome::Publish)),
         ] {
             if table.has(key) && !fits {
                 let message = format!("`{key}` does not go with the outcome `{}`", outcome.name());

@@ -128,9 +128,9 @@ pub(super) static EXPECT: Section = Section {
     keys: &[
         key(
             "verdict",
-            OneOf(&["forward", "route", "split", "drop", "reject"]),
+            OneOf(&["forward", "route", "split", "publish", "drop", "reject"]),
             Said("`\"forward\"`"),
-            "What the plugin decides.",
+            "What the plugin decides; `publish` for a component of wasmcloud:messaging or wasi:messaging that publishes.",
         ),
         key(
             "failure",
@@ -142,7 +142,7 @@ pub(super) static EXPECT: Section = Section {
         key("configure", PHRASE, Said("that it takes the settings"), "The error by which it refuses the settings."),
         key("reason", PHRASE, Said("any"), "The reason that goes with the verdict or failure."),
         key("after", Other("duration, or `\"unset\"`"), Said("any"), "With `retry`: how long it asks to wait."),
-        key("to", Texts, Said("any"), "With `route`: the routes, in order."),
+        key("to", Texts, Said("any"), "With `route`: the routes; with `publish`: the subjects; in order."),
         key("parts", Table("[[case.expect.parts]]"), Said("any"), "With `split`: the parts, all of them in order."),
         TEXT,
         JSON,

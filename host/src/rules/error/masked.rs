@@ -12,8 +12,11 @@ use toml_parser::lexer::{Token, TokenKind};
 use crate::rules::reference;
 
 /// Keys whose values are secrets when they are not references.
-const SECRET_KEYS: [&str; 10] =
-    ["encrypt", "password", "passphrase", "passwd", "token", "nkey", "secret", "seed", "key", "keys"];
+const SECRET_KEYS: [&str; 11] =
+    ["encrypt", "password", "passphrase", "passwd", "token", "nkey", "secret", "secrets", "seed", "key", "keys"];
+
+/// The table whose values are secrets whatever their keys are called.
+const SECRET_TABLE: &str = "secrets";
 
 /// How the values of those keys begin when they are no secrets: references, and what plugins call a key but is a path.
 const HARMLESS: [&str; 6] = ["env:", "file:", "$", "header", "subject", "json:"];
@@ -22,11 +25,18 @@ const HARMLESS: [&str; 6] = ["env:", "file:", "$", "header", "subject", "json:"]
 pub(super) fn masked(text: &str) -> String {
     let tokens: Vec<Token> = Source::new(text).lex().collect();
     let mut bytes = text.as_bytes().to_vec();
-    let (mut masked_to, mut is_key) = (0, true);
+    let (mut masked_to, mut is_key, mut in_secrets) = (0, true, false);
     for (index, token) in tokens.iter().enumerate() {
         // Inside of what is masked anyway there is nothing to look for, and looking would take quadratic time.
-        if index >= masked_to && is_key && is_secret(&key_of(text, *token)) {
-            masked_to = index + 1 + mask_value(text, &tokens[index + 1..], &mut bytes);
+        if index >= masked_to && is_key {
+            if token.kind() == TokenKind::LeftSquareBracket {
+                in_secrets = tokens.get(index + 1..).is_some_and(|rest| begins_secrets(text, rest));
+            } else {
+                let key = key_of(text, *token);
+                if is_secret(&key) || (in_secrets && !key.is_empty()) {
+                    masked_to = index + 1 + mask_value(text, &tokens[index + 1..], &mut bytes);
+                }
+            }
         }
         is_key = begins_key(token.kind()).unwrap_or(is_key);
         mask_credentials(text, span_of(*token), &mut bytes);
@@ -64,6 +74,16 @@ fn key_of(text: &str, token: Token) -> String {
         raw.decode_key(&mut key, &mut ());
     }
     key.trim_end_matches(':').to_ascii_lowercase()
+}
+
+/// Whether the header of a table goes on with the name of the one that holds secrets.
+fn begins_secrets(text: &str, header: &[Token]) -> bool {
+    let name =
+        header.iter().find(|token| !matches!(token.kind(), TokenKind::Whitespace | TokenKind::LeftSquareBracket));
+    name.is_some_and(|name| {
+        let key = key_of(text, *name);
+        strsim::osa_distance(&key, SECRET_TABLE) <= SECRET_TABLE.len() / 4
+    })
 }
 
 /// Whether a key is, contains or is nearly the name of a secret.
@@ -198,6 +218,16 @@ mod tests {
         check("keys = { k1 = { a = \"abc\" }, b = 1.5 }", "keys = { k1 = { a = \"***\" }, b = *** }");
         check("keys.k1 = \"abc\"", "keys.k1 = \"***\"");
         check("[rule.keys.k1]\na = 1", "[rule.keys.k1]\na = 1");
+    }
+
+    #[test]
+    fn every_value_of_the_table_of_secrets_is_masked_and_those_of_the_next_table_are_not() {
+        check("[secrets]\ngeo = \"abc\"\n[a]\ngeo = \"b\"", "[secrets]\ngeo = \"***\"\n[a]\ngeo = \"b\"");
+        check("[secrets]\ngeo = \"env:A\"\nb = 'x'", "[secrets]\ngeo = \"env:A\"\nb = '*'");
+        check("[ secret ]\n\"a b\" = \"abc\"", "[ secret ]\n\"a b\" = \"***\"");
+        check("[secrets]\ngeo = [\n\"abc\"]\nb = \"x\"", "[secrets]\ngeo = [\n\"***\"]\nb = \"*\"");
+        check("secrets = { geo = \"abc\" }", "secrets = { geo = \"***\" }");
+        check("secrets.geo = \"abc\"", "secrets.geo = \"***\"");
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod check;
 mod nats;
 mod plugins;
 mod rule;
+mod secrets;
 mod settings;
 mod sources;
 mod supply;
@@ -93,7 +94,8 @@ fn config(raw: &RawFile<'_>, files: &FileSet, problems: &Problems) -> ParsedConf
     let (sources, source_names) = sources::sources(&root);
     let keys = supply::trust(&root);
     let registries = supply::registries(&root, files.directory());
-    let (plugins, plugin_names) = plugins::plugins(&root, files.directory(), &keys);
+    let (secrets, secret_names) = secrets::secrets(&root);
+    let (plugins, plugin_names) = plugins::plugins(&root, files.directory(), &keys, &secret_names);
     let admin = settings::admin(&root);
     let runtime = settings::runtime(&root, files.directory());
     sources::check_streams(&sources, &streams, file);
@@ -104,7 +106,8 @@ fn config(raw: &RawFile<'_>, files: &FileSet, problems: &Problems) -> ParsedConf
         priorities: sources.iter().map(|(name, source)| (name.clone(), source.priority)).collect(),
     };
     let trust = keys.trust;
-    let config = nats.map(|nats| Config { nats, sources, plugins, trust, registries, streams, admin, runtime });
+    let config =
+        nats.map(|nats| Config { nats, sources, plugins, trust, registries, secrets, streams, admin, runtime });
     ParsedConfig { config, known }
 }
 

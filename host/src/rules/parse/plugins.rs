@@ -9,17 +9,21 @@ use toml::de::DeTable;
 use super::name;
 use super::nats::path;
 use super::supply::{Keys, origin};
-use crate::names::PluginName;
-use crate::rules::error::SourceText;
+use crate::names::{PluginName, SecretName};
+use crate::rules::error::{Problem, SourceText};
+use crate::rules::grant::{Grant, Grants};
 use crate::rules::model::{BreakerSettings, Isolation, PluginLimits, PluginSettings};
 use crate::rules::reference::{self, STANDARD_PLUGINS, Section};
+use crate::rules::suggest;
 use crate::rules::table::{File, Problems, Table};
 
-/// The plugins with a table, and the names of all of them, those with errors included.
+/// The plugins with a table, and the names of all of them, those with errors included. `secrets` are the names that
+/// grants can refer to.
 pub(super) fn plugins(
     root: &Table<'_>,
     directory: &Path,
     keys: &Keys,
+    secrets: &[SecretName],
 ) -> (BTreeMap<PluginName, PluginSettings>, Vec<PluginName>) {
     let (mut plugins, mut names) = (BTreeMap::new(), Vec::new());
     for (key, node) in root.named("plugins") {
@@ -28,7 +32,7 @@ pub(super) fn plugins(
             if !table.has("path") && !table.has("oci") && !STANDARD_PLUGINS.contains(&name.as_str()) {
                 table.missing("path");
             }
-            plugins.insert(name.clone(), settings(&table, directory, keys));
+            plugins.insert(name.clone(), settings(&table, directory, keys, secrets));
         }
         names.push(name);
     }
@@ -42,7 +46,7 @@ impl Default for PluginSettings {
             let (source, problems, entries) = (SourceText::new("", ""), Problems::default(), DeTable::new());
             let file = File { source: &source, problems: &problems };
             let table = Table::open(file, &reference::PLUGIN, 0..0, &entries);
-            PluginSettings { location: None, ..settings(&table, Path::new(""), &Keys::default()) }
+            PluginSettings { location: None, ..settings(&table, Path::new(""), &Keys::default(), &[]) }
         });
         DEFAULTS.clone()
     }
@@ -50,10 +54,10 @@ impl Default for PluginSettings {
 
 /// What its table says about a plugin that comes from somewhere else: its limits.
 pub(in crate::rules) fn limits(table: &Table<'_>, directory: &Path) -> PluginSettings {
-    settings(table, directory, &Keys::default())
+    settings(table, directory, &Keys::default(), &[])
 }
 
-fn settings(table: &Table<'_>, directory: &Path, keys: &Keys) -> PluginSettings {
+fn settings(table: &Table<'_>, directory: &Path, keys: &Keys, secrets: &[SecretName]) -> PluginSettings {
     let memory_bytes = table.size("memory").unwrap_or_default();
     let recycle_above_bytes = table.size("recycle-above").unwrap_or(memory_bytes / 4 * 3);
     if recycle_above_bytes > memory_bytes {
@@ -66,6 +70,7 @@ fn settings(table: &Table<'_>, directory: &Path, keys: &Keys) -> PluginSettings 
         oci,
         sha256: sha256(table),
         signed_by,
+        grants: grants(table, secrets),
         limits: PluginLimits {
             memory_bytes,
             deadline: table.duration("deadline"),
@@ -111,6 +116,38 @@ fn sha256(table: &Table<'_>) -> Option<[u8; 32]> {
         return None;
     }
     Some(digest)
+}
+
+/// What the plugin is given; each grant once.
+fn grants(table: &Table<'_>, secrets: &[SecretName]) -> Grants {
+    let mut grants = Grants::default();
+    let mut places: BTreeMap<String, _> = BTreeMap::new();
+    for (text, span) in table.texts("grants") {
+        let grant = match Grant::parse(&text) {
+            Ok(grant) => grant,
+            Err(error) => {
+                table.file.error(span, format!("`{text}` is not a grant"), error.to_string());
+                continue;
+            }
+        };
+        if let Grant::Secret(name) = &grant
+            && !secrets.contains(name)
+        {
+            let known = secrets.iter().map(SecretName::as_str);
+            let help = suggest::help(name.as_str(), known, "secrets");
+            let help = if secrets.is_empty() { format!("add it: [secrets] {name} = \"env:NAME\"") } else { help };
+            table.file.error(span, format!("[secrets] has no `{name}`"), help);
+            continue;
+        }
+        let place = table.file.at(span);
+        if let Some(first) = places.insert(grant.object(), place.clone()) {
+            let message = format!("`{}` is granted twice", grant.object());
+            let problem = Problem::error(message).at(place).also(first, "here already").help("keep one of them");
+            table.file.problems.push(problem);
+        }
+        grants.add(grant);
+    }
+    grants
 }
 
 /// Folders below the configuration directory, each ending in `/`.

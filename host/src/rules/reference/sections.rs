@@ -36,6 +36,7 @@ pub(in crate::rules) static FILE: Section = Section {
             Said("none"),
             "How to talk to registries that plugins come from.",
         ),
+        key("secrets", Table("[secrets]"), Said("none"), "Secrets that plugins may be given by name."),
         key("streams", Table("[streams.NAME]"), Said("none"), "Streams that have to be there."),
         key("admin", Table("[admin]"), Said("no admin HTTP"), "Health, metrics and reload over HTTP."),
         key("runtime", Table("[runtime]"), Said("its defaults"), "Threads, draining, caching and watching."),
@@ -211,6 +212,13 @@ pub(in crate::rules) static PLUGIN: Section = Section {
             "Keys of `[trust.keys]` that have to have signed the component, all of them. Not for a standard plugin, which is \
              inside the binary.",
         ),
+        key(
+            "grants",
+            Texts,
+            Value("[]"),
+            "What it is given beyond the message: `\"log\"`, `\"clock\"`, `\"random\"`, `\"kv:BUCKET:read\"`, \
+             `\"kv:BUCKET:read-write\"`, `\"secret:NAME\"`. See [grants.md](grants.md).",
+        ),
         key("memory", Size(MIB, 4 * GIB), Value("\"64MiB\""), "Linear memory of an instance."),
         key("deadline", millis(1, 60_000), Value("\"100ms\""), "Time for one message, calls to the host included."),
         key(
@@ -313,6 +321,14 @@ pub(in crate::rules) static REGISTRY: Section = Section {
         ),
         key("timeout", millis(100, HOUR), Value("\"60s\""), "How long fetching a plugin may take in all."),
     ],
+};
+
+/// `[secrets]`, whose keys are the secrets' names.
+pub(in crate::rules) static SECRETS: Section = Section {
+    title: "[secrets]",
+    meaning: "Secrets by name, for plugins with the grant `secret:NAME`: `NAME = \"env:VARIABLE\"` or \
+              `NAME = \"file:PATH\"`. One that no plugin is granted is not looked at.",
+    keys: &[key("NAME", Secret, Said("none"), "Where the secret of this name is.")],
 };
 
 /// `[streams.NAME]`
@@ -586,7 +602,7 @@ pub(in crate::rules) static RULE_BREAKER: Section = Section {
 };
 
 /// All sections.
-pub(in crate::rules) static ALL: [&Section; 20] = [
+pub(in crate::rules) static ALL: [&Section; 21] = [
     &FILE,
     &NATS,
     &TLS,
@@ -596,6 +612,7 @@ pub(in crate::rules) static ALL: [&Section; 20] = [
     &PLUGIN_BREAKER,
     &TRUST,
     &REGISTRY,
+    &SECRETS,
     &STREAM,
     &ADMIN,
     &RUNTIME,

@@ -58,7 +58,7 @@ pub(in crate::cli) enum Command {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Push {
+pub(in crate::cli) struct Push {
     /// The component.
     #[arg(value_name = "FILE.wasm")]
     file: PathBuf,

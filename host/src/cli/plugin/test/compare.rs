@@ -26,10 +26,10 @@ pub(super) fn compare(
         report.differs("reason", &phrase.to_string(), &reason);
     }
     match result {
-        Ok(Verdict::Route(routes)) => {
-            if let Some(wanted) = expected.routes.as_ref().filter(|wanted| *wanted != routes) {
-                report.differs("to", &wanted.join(", "), &routes.join(", "));
-            }
+        Ok(Verdict::Route(routes)) => compare_places(expected, routes, report),
+        Ok(Verdict::Publish(published)) => {
+            let subjects: Vec<String> = published.iter().map(|one| one.shown.clone()).collect();
+            compare_places(expected, &subjects, report);
         }
         Ok(Verdict::Split(parts)) => compare_parts(expected.parts.as_deref(), parts, report),
         Err(CallError::Refused(refusal)) => {
@@ -44,6 +44,13 @@ pub(super) fn compare(
     compare_log(expected.log.as_deref(), lines, report);
 }
 
+/// Where it goes: routes, or the subjects that a handler named.
+fn compare_places(expected: &Expected, places: &[String], report: &mut CaseReport) {
+    if let Some(wanted) = expected.routes.as_ref().filter(|wanted| *wanted != places) {
+        report.differs("to", &wanted.join(", "), &places.join(", "));
+    }
+}
+
 /// What a result is called, and the reason that goes with it.
 fn outcome(result: &Result<Verdict, CallError>) -> (Outcome, String) {
     let fault = |outcome, fault: &Fault| (outcome, fault.to_string());
@@ -51,6 +58,7 @@ fn outcome(result: &Result<Verdict, CallError>) -> (Outcome, String) {
         Ok(Verdict::Forward) => (Outcome::Forward, String::new()),
         Ok(Verdict::Route(_)) => (Outcome::Route, String::new()),
         Ok(Verdict::Split(_)) => (Outcome::Split, String::new()),
+        Ok(Verdict::Publish(_)) => (Outcome::Publish, String::new()),
         Ok(Verdict::Drop(reason)) => (Outcome::Drop, reason.clone()),
         Ok(Verdict::Reject(reason)) => (Outcome::Reject, reason.clone()),
         Err(CallError::Refused(refusal)) => (Outcome::Retry, refusal.reason.clone()),
@@ -62,6 +70,8 @@ fn outcome(result: &Result<Verdict, CallError>) -> (Outcome, String) {
             Fault::Memory { .. } => fault(Outcome::Memory, fault_),
             Fault::Limit { .. } => fault(Outcome::Limit, fault_),
             Fault::Verdict { .. } => fault(Outcome::Verdict, fault_),
+            // A rule tries again what failed because of the store.
+            Fault::Store { .. } => fault(Outcome::Retry, fault_),
         },
     }
 }

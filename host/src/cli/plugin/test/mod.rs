@@ -16,7 +16,9 @@ use clap::Args;
 use super::super::output;
 use crate::app::{self, Failure};
 use crate::names::PluginName;
-use crate::plugins::{ConfigureError, ConfiguredStage, Engine, Inspection, Instances, Plugin, PluginSource, Work};
+use crate::plugins::{
+    ConfigureError, ConfiguredStage, Engine, Inspection, Instances, Plugin, PluginSource, StageSecrets, Work,
+};
 use crate::rules::{Case, Look, PluginSettings, load_cases};
 use capture::Captured;
 use report::{CaseReport, Report};
@@ -111,7 +113,8 @@ impl Bench {
 
     fn run(&mut self, case: &Case) -> Result<CaseReport, Failure> {
         let plugin = self.plugin(&case.settings)?;
-        let configure = || plugin.configure(case.with.to_string(), case.routes.clone(), &self.directory, Vec::new());
+        let configure =
+            || plugin.configure(case.with.to_string(), case.routes.clone(), &self.directory, StageSecrets::default());
         let mut report = CaseReport::new(&case.name);
         let stage = match (configure(), &case.refused) {
             (Ok(stage), None) => stage,

@@ -1,0 +1,53 @@
+//! What a handler published, confined to the routes of its rule. A handler names subjects, since it was not written for
+//! Trackside; where these lead is still the rule's to say.
+
+use crate::message::Message;
+use crate::plan::{Plan, RulePlan, StagePlan};
+use crate::plugins::{Part, Publication};
+
+use super::outcome::{Failure, FailureClass};
+
+/// The route that messages take after the last stage.
+const DEFAULT: &str = "default";
+
+/// Makes parts of what was published. Each takes the route that its subject is the name of, or else the one whose subject
+/// it is for this message. What is for the route `default` goes on to the next stage first, as a message does that a
+/// plugin forwards.
+///
+/// # Errors
+/// When a subject is neither: nothing of the message is published then.
+pub(super) fn confine(
+    plan: &Plan,
+    rule: &RulePlan,
+    stage: &StagePlan,
+    message: &Message,
+    published: Vec<Publication>,
+) -> Result<Vec<Part>, Failure> {
+    let mut parts = Vec::with_capacity(published.len());
+    for Publication { subject, shown, payload, headers } in published {
+        let headers = headers.unwrap_or_else(|| message.headers.clone());
+        let resolved = Message { subject: message.subject.clone(), headers, payload };
+        let leads_there = |position: &usize| {
+            let rendered = rule.routes[*position].subject.render(&resolved, &plan.json);
+            rendered.is_ok_and(|rendered| rendered.as_str() == subject)
+        };
+        // Where two routes lead to the same subject, `default` is meant.
+        let by_subject = || rule.default_route.into_iter().chain(0..rule.routes.len()).find(leads_there);
+        let Some(position) = rule.route(&subject).or_else(by_subject) else {
+            return Err(Failure::at(stage, FailureClass::Route, stray(rule, &shown)));
+        };
+        let name = rule.routes[position].name.as_str();
+        let route = (name != DEFAULT).then(|| name.to_owned());
+        parts.push(Part { payload: resolved.payload, headers: resolved.headers, route });
+    }
+    Ok(parts)
+}
+
+fn stray(rule: &RulePlan, shown: &str) -> String {
+    let routes: Vec<_> = rule.routes.iter().map(|route| format!("`{}` ({})", route.name, route.subject)).collect();
+    format!(
+        "the handler published to `{shown}`, which is neither the name of a route of the rule nor where one leads for \
+         this message; its routes are {}",
+        routes.join(", ")
+    )
+}
