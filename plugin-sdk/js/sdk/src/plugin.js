@@ -1,6 +1,6 @@
 // From a function that a user wrote to the interface `stage` of the contract.
 
-import { begin } from "#host";
+import { begin, unsigned } from "#host";
 import { Fatal, HeaderError, PayloadError, Retry, SetupError } from "./errors.js";
 import { Message } from "./message.js";
 import { Setup } from "./setup.js";
@@ -49,12 +49,18 @@ function verdictOf(handle) {
 function settled(error) {
   // What cannot be read or carried now cannot be later either.
   if (error instanceof PayloadError || error instanceof HeaderError) return reject(error.message);
-  if (error instanceof Retry) throw { tag: "retry", val: { reason: error.message, after: error.after ?? null } };
+  if (error instanceof Retry) throw { tag: "retry", val: { reason: error.message, after: milliseconds(error.after) } };
   if (error instanceof Fatal) throw { tag: "fatal", val: error.message };
   // Out of memory: there is no going on, and the host sees what was refused and says so.
   if (error?.name === "InternalError") throw error;
   throw { tag: "fatal", val: `${error?.name ?? typeof error} was thrown${place(error)}` };
 }
+
+function milliseconds(wait) {
+  return wait === undefined ? null : unsigned(Math.min(Math.max(Math.round(wait), 0), LONGEST_WAIT));
+}
+
+const LONGEST_WAIT = 2 ** 32 - 1;
 
 /** Where it was thrown. Its message is left out, because it may show something of the payload. */
 function place(error) {

@@ -10,10 +10,13 @@ Math.random = random;
 /** Called when a message has come. */
 export const begin = () => seedBy(message.id);
 
-export const { subject, id, timestamp, delivery, getHeader, headers, removeHeader, payload, setPayload } = message;
-export const origin = message.origin;
-export const payloadLength = message.payloadLen;
-export const routes = setup.routes;
+export const { subject, id, origin, timestamp, getHeader, headers, removeHeader, payload, setPayload } = message;
+export const { routes } = setup;
+
+// componentize-qjs has unsigned numbers as signed ones of the same bits.
+export const delivery = () => message.delivery() >>> 0;
+export const payloadLength = () => message.payloadLen() >>> 0;
+export const unsigned = (number) => number | 0;
 
 export const compile = (paths) => refusable(SetupError, () => message.Selector.compile(paths));
 export const readFile = (path) => refusable(SetupError, () => setup.readFile(path));

@@ -9,6 +9,9 @@ export const current = { message: undefined, setup: undefined };
 /** Called when a message has come. Random numbers are Node's own. */
 export const begin = () => {};
 
+/** A number of 32 bits, as the host takes it. */
+export const unsigned = (number) => number;
+
 const message = () => {
   if (current.message === undefined) throw new Error("there is no message outside of `handle`");
   return current.message;
