@@ -10,7 +10,7 @@ mod streams;
 use std::fmt;
 
 pub use letters::{configured, reach};
-pub use offline::Offline;
+pub use offline::{Offline, load};
 pub use serve::{RunOptions, run};
 
 /// Why a command failed, as it is shown to whoever ran it.

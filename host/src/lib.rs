@@ -14,7 +14,8 @@
 //! [`rules`] reads the configuration directory, pure and without a notion of WebAssembly. [`plugins`] compiles
 //! components and configures stages, without a notion of rules. [`plan`] brings the two together into one immutable
 //! revision, in which names have become handles. [`control`] does so at the start and at every change, and swaps the
-//! plan only if all of it is right.
+//! plan only if all of it is right. [`flow`] reads the ways of messages off the rules, for people, and [`rule_tests`]
+//! tries them on messages.
 //!
 //! # The modules, in the order in which data meets them
 //!
@@ -32,8 +33,10 @@ pub mod telemetry;
 pub mod times;
 
 pub mod control;
+pub mod flow;
 pub mod plan;
 pub mod plugins;
+pub mod rule_tests;
 pub mod rules;
 pub mod sealing;
 

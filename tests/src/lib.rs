@@ -4,6 +4,7 @@
 
 mod cluster;
 mod disk;
+mod example;
 pub mod flow;
 pub mod graph;
 #[path = "../hostile/mod.rs"]
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 pub use cluster::Cluster;
 pub use disk::SmallDisk;
+pub use example::Example;
 pub use process::Process;
 pub use server::{Server, Stored};
 pub use setup::Setup;

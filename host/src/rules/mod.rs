@@ -17,6 +17,7 @@ pub(crate) mod secret;
 mod suggest;
 mod table;
 mod template;
+pub mod testing;
 mod units;
 mod values;
 

@@ -29,7 +29,8 @@ pub fn document() -> String {
 }
 
 impl Section {
-    fn write(&self, text: &mut String) {
+    /// Appends what it is for and its keys, as a table in Markdown.
+    pub(in crate::rules) fn write(&self, text: &mut String) {
         // Writing to a `String` cannot fail.
         let _ = write!(text, "\n{}\n\n| key | value | default | meaning |\n| --- | --- | --- | --- |\n", self.meaning);
         for key in self.keys {
