@@ -12,7 +12,7 @@ use std::fmt;
 
 pub use buckets::ServerStore;
 pub use letters::{configured, reach};
-pub use offline::{Offline, default_engine};
+pub use offline::{Offline, default_engine, load};
 pub use serve::{RunOptions, run};
 
 /// Why a command failed, as it is shown to whoever ran it.

@@ -15,7 +15,8 @@
 //! that it names, and decides whether they may be loaded. [`plugins`] compiles
 //! components and configures stages, without a notion of rules. [`plan`] brings the two together into one immutable
 //! revision, in which names have become handles. [`control`] does so at the start and at every change, and swaps the
-//! plan only if all of it is right.
+//! plan only if all of it is right. [`flow`] reads the ways of messages off the rules, for people, and [`rule_tests`]
+//! tries them on messages.
 //!
 //! # The modules, in the order in which data meets them
 //!
@@ -33,8 +34,10 @@ pub mod telemetry;
 pub mod times;
 
 pub mod control;
+pub mod flow;
 pub mod plan;
 pub mod plugins;
+pub mod rule_tests;
 pub mod rules;
 pub mod sealing;
 pub mod supply;

@@ -4,6 +4,7 @@
 
 mod cluster;
 mod disk;
+mod example;
 pub mod flow;
 pub mod graph;
 #[path = "../hostile/mod.rs"]
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 pub use cluster::Cluster;
 pub use disk::SmallDisk;
+pub use example::Example;
 pub use process::Process;
 pub use registry::{LOGIN, Registry};
 pub use server::{Server, Stored};

@@ -2,34 +2,12 @@
 //! configuration in the README.
 
 use serde_json::Value;
-use trackside_tests::{Finished, Setup, command_with, hostile};
+use trackside_tests::{Example, Finished, command_with, hostile};
 
 const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/samples/orders.jsonl");
 
-/// The example configuration, with a cache that tests share and no hurry.
-fn setup() -> Setup {
-    let setup = Setup::new("nats://127.0.0.1:1", "");
-    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/");
-    let mut patient = String::new();
-    for plugin in ["validate", "mask", "route"] {
-        patient += &format!("[plugins.{plugin}]\ndeadline = \"10s\"\n");
-    }
-    let ours = std::fs::read_to_string(setup.path().join("trackside.toml")).expect("the configuration");
-    let (_, runtime) = ours.split_once("[runtime]").expect("a table for the cache");
-    for file in
-        ["trackside.toml", "rules/orders.toml", "rules/telemetry.toml", "schemas/order.json", "schemas/address.json"]
-    {
-        let mut text = std::fs::read_to_string(format!("{example}{file}")).expect("a file of the example");
-        if file == "trackside.toml" {
-            text += &format!("\n[runtime]{runtime}\n{patient}");
-        }
-        setup.write(file, text);
-    }
-    setup
-}
-
 fn run() -> Finished {
-    command_with(&["try", setup().argument(), "--jsonl", SAMPLES], &[("MASK_KEY", "a key of the test")], b"")
+    command_with(&["try", Example::new().argument(), "--jsonl", SAMPLES], Example::SECRETS, b"")
 }
 
 #[test]
@@ -95,7 +73,7 @@ fn the_rules_of_the_readme_are_right_and_lead_to_no_warning() {
     let of = |table: &str| blocks().filter(|block| block.starts_with(table)).collect::<Vec<_>>();
     let (rules, plugins) = (of("[[rule]]"), of("[plugins."));
     assert_eq!((rules.len(), plugins.len()), (2, 1));
-    let setup = setup();
+    let setup = Example::new();
     let config = std::fs::read_to_string(setup.path().join("trackside.toml")).expect("the configuration");
     setup.write("trackside.toml", config + plugins[0]);
     setup.write("rules/orders.toml", rules.concat());
@@ -103,5 +81,5 @@ fn the_rules_of_the_readme_are_right_and_lead_to_no_warning() {
     setup.write("plugins/vip.wasm", hostile::component("forward"));
     let done = command_with(&["check", setup.argument()], &[], b"");
     assert_eq!((done.code, done.stderr.as_str()), (0, ""));
-    assert!(done.stdout.starts_with("ok: 2 sources, 3 rules, "), "{}", done.stdout);
+    assert!(done.stdout.starts_with("ok: 3 sources, 4 rules, "), "{}", done.stdout);
 }

@@ -1,7 +1,9 @@
-//! Rules and plugins without a broker, as `check` and `try` need them.
+//! Rules and plugins without a broker, as `check`, `try` and `test` need them.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::names::PluginName;
 use crate::pipeline::Runner;
@@ -12,6 +14,9 @@ use crate::supply;
 use crate::telemetry::{Build, Metrics};
 
 use super::Failure;
+
+/// The shortest deadline of a plugin in tests.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A configuration that was loaded and compiled.
 #[derive(Debug)]
@@ -36,7 +41,27 @@ impl Offline {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn open_with(directory: &Path, store: Arc<dyn KeyValue>) -> Result<Self, Failure> {
-        let (rules, warnings) = rules::load(directory).map_err(|report| everything_wrong(directory, report))?;
+        Self::open_adapted(directory, store, |_| {})
+    }
+
+    /// The same with deadlines that only an endless loop misses: what is tested is the rules, and not how busy the
+    /// machine is.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn open_patiently(directory: &Path) -> Result<Self, Failure> {
+        Self::open_adapted(directory, Arc::new(MemoryStore::default()), |rules| {
+            let used = rules.rules.iter().flat_map(|rule| &rule.stages).map(|stage| stage.plugin.clone());
+            for plugin in used.collect::<BTreeSet<_>>() {
+                let limits = &mut rules.config.plugins.entry(plugin).or_default().limits;
+                limits.deadline = limits.deadline.max(PATIENCE);
+            }
+        })
+    }
+
+    fn open_adapted(directory: &Path, store: Arc<dyn KeyValue>, adapt: impl Fn(&mut Rules)) -> Result<Self, Failure> {
+        let (mut rules, warnings) = rules::load(directory).map_err(|report| everything_wrong(directory, report))?;
+        adapt(&mut rules);
         let engine = engine(&rules, store)?;
         let mut compiler = Compiler::new(engine.clone(), Metrics::new(BUILD));
         let plan = compiler.compile(&rules).map_err(|report| shown(report, warnings.clone()))?;
@@ -101,7 +126,10 @@ pub(super) const BUILD: Build = Build {
 };
 
 /// Reads a configuration directory.
-pub(super) fn load(directory: &Path) -> Result<(Rules, Vec<Problem>), Failure> {
+///
+/// # Errors
+/// Everything that is wrong with its files.
+pub fn load(directory: &Path) -> Result<(Rules, Vec<Problem>), Failure> {
     rules::load(directory).map_err(|report| shown(report, Vec::new()))
 }
 

@@ -3,9 +3,12 @@
 mod check;
 mod dead;
 mod dev;
+mod explain;
+mod graph;
 mod output;
 mod plugin;
 mod run;
+mod test;
 mod trial;
 
 use std::path::PathBuf;
@@ -58,6 +61,15 @@ enum Command {
     /// A payload is shown without the white space between its tokens, which what is published keeps. The plugins are
     /// configured as for a start, so every secret that a rule refers to has to be set.
     Try(trial::Arguments),
+    /// Runs the tests of tests/*.toml through the real rules and plugins with no NATS at all.
+    ///
+    /// The exit code is 0 if all pass, 1 if one fails, and 2 if they cannot be run. docs/rule-tests.md tells how to write
+    /// them. The plugins are configured as for a start, but no deadline is shorter than five seconds.
+    Test(test::Arguments),
+    /// Says which rules take a subject, and why each of the others does not.
+    Explain(explain::Arguments),
+    /// Prints the flow of messages: sources, rules, subjects and streams.
+    Graph(graph::Arguments),
     /// Works with dead letters: what the rules could not deliver.
     #[command(subcommand)]
     Dead(dead::Command),
@@ -97,6 +109,9 @@ pub fn main() -> ExitCode {
         Command::Dev(arguments) => dev::dev(&arguments),
         Command::Check(arguments) => check::check(&arguments.directory),
         Command::Try(arguments) => trial::trial(&arguments),
+        Command::Test(arguments) => test::test(&arguments),
+        Command::Explain(arguments) => explain::explain(&arguments),
+        Command::Graph(arguments) => graph::graph(&arguments),
         Command::Dead(command) => dead::dead(&command),
         Command::Plugin(command) => plugin::plugin(&command),
         Command::CompileComponent { memory_bytes, seconds } => {

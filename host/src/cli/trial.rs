@@ -138,23 +138,17 @@ fn run(plan: &Plan, runner: &mut Runner, trial: &Trial, number: u64) -> Result<V
         timestamp_ms: trial.timestamp_ms,
         delivery: 1,
     });
-    let mut all = Vec::new();
-    let sources = sources(plan, trial)?;
-    let nobody = match (&trial.source, sources.is_empty()) {
+    let takers = takers(plan, trial)?;
+    let nobody = match (&trial.source, takers.is_empty()) {
         (None, _) => "no rule takes this subject".to_owned(),
         (Some(name), false) => format!("no rule of source `{name}` takes this subject"),
         (Some(name), true) => format!("source `{name}` does not deliver this subject"),
     };
-    for source in sources {
-        let mut found = Vec::new();
-        plan.sources[&source].index.find(subject, &mut found);
-        let outcomes: Vec<_> = found
-            .iter()
-            .map(|&rule| (rule as usize, runner.run(plan, &plan.rules[rule as usize], &trial.message, &origin)))
-            .collect();
-        if !outcomes.is_empty() {
-            all.extend(observations(plan, &source, &trial.message, &origin, &outcomes));
-        }
+    let mut all = Vec::new();
+    for (source, rules) in takers.into_iter().filter(|(_, rules)| !rules.is_empty()) {
+        let run = |rule| (rule, runner.run(plan, &plan.rules[rule], &trial.message, &origin));
+        let outcomes: Vec<_> = rules.into_iter().map(run).collect();
+        all.extend(observations(plan, source, &trial.message, &origin, &outcomes));
     }
     if all.is_empty() {
         all.push(Observation::unmatched(subject, nobody));
@@ -165,8 +159,8 @@ fn run(plan: &Plan, runner: &mut Runner, trial: &Trial, number: u64) -> Result<V
     Ok(all)
 }
 
-/// The sources that the message may have come from.
-fn sources(plan: &Plan, trial: &Trial) -> Result<Vec<SourceName>, String> {
+/// The sources that the message may have come from, with their rules that take it.
+fn takers<'p>(plan: &'p Plan, trial: &Trial) -> Result<Vec<(&'p SourceName, Vec<usize>)>, String> {
     if let Some(name) = &trial.source
         && !plan.sources.contains_key(name.as_str())
     {
@@ -177,10 +171,7 @@ fn sources(plan: &Plan, trial: &Trial) -> Result<Vec<SourceName>, String> {
             known.join(", ")
         ));
     }
-    let asked = |name: &SourceName| trial.source.as_ref().is_none_or(|asked| asked == name.as_str());
-    let subject = trial.message.subject.as_str();
-    let could = plan.sources.iter().filter(|(name, source)| asked(name) && source.could_deliver(subject));
-    Ok(could.map(|(name, _)| name.clone()).collect())
+    Ok(plan.takers(trial.message.subject.as_str(), trial.source.as_deref()))
 }
 
 fn single(arguments: &Arguments, subject: &Subject) -> Result<Trial, Failure> {

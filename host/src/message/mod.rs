@@ -2,11 +2,13 @@
 //! rules and no plugins.
 
 mod headers;
+mod mismatch;
 mod subject;
 
 use bytes::Bytes;
 
 pub use headers::{Header, HeaderError, Headers, is_reserved};
+pub use mismatch::Mismatch;
 pub use subject::{MAX_SUBJECT_BYTES, Subject, SubjectError, SubjectPattern};
 
 /// One message on its way through.

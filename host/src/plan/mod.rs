@@ -145,6 +145,22 @@ impl RulePlan {
     }
 }
 
+impl Plan {
+    /// The sources that a message with this subject could come from, or only the one that is asked for, each with the
+    /// positions of its rules that take it.
+    #[must_use]
+    pub fn takers(&self, subject: &str, source: Option<&str>) -> Vec<(&SourceName, Vec<usize>)> {
+        let asked = |name: &SourceName| source.is_none_or(|asked| asked == name.as_str());
+        let could = self.sources.iter().filter(|(name, source)| asked(name) && source.could_deliver(subject));
+        let mut found = Vec::new();
+        let with_rules = could.map(|(name, source)| {
+            source.index.find(subject, &mut found);
+            (name, found.iter().map(|&rule| rule as usize).collect())
+        });
+        with_rules.collect()
+    }
+}
+
 impl SourcePlan {
     /// Whether a message with this subject could come from the source.
     #[must_use]

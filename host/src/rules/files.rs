@@ -15,11 +15,14 @@ pub(super) const CONFIG_FILE: &str = "trackside.toml";
 /// The folder of the rules.
 pub(super) const RULES_FOLDER: &str = "rules";
 
+/// The folder of their tests.
+const TESTS_FOLDER: &str = "tests";
+
 /// Longest TOML file, in bytes.
 const MAX_FILE_BYTES: usize = 4 << 20;
 
-/// Most files in `rules/`.
-const MAX_RULES_FILES: usize = 10_000;
+/// Most files in one of the folders.
+const MAX_FILES: usize = 10_000;
 
 /// The TOML files of a configuration directory: `trackside.toml` and `rules/*.toml`.
 #[derive(Debug, Clone)]
@@ -56,6 +59,29 @@ impl FileSet {
     /// # Errors
     /// When there is no such directory. What is wrong with single files is kept for the report about them all.
     pub fn read(directory: &Path) -> Result<Self, Report> {
+        let mut set = Self::open(directory)?;
+        set.read_file(CONFIG_FILE.to_owned());
+        for path in set.files_in(RULES_FOLDER) {
+            set.read_file(path);
+        }
+        Ok(set)
+    }
+
+    /// Reads the tests of a directory: what ends in `.toml` in `tests/`, as in `rules/`. They are no part of the
+    /// configuration.
+    ///
+    /// # Errors
+    /// When there is no such directory.
+    pub fn read_tests(directory: &Path) -> Result<Self, Report> {
+        let mut set = Self::open(directory)?;
+        for path in set.files_in(TESTS_FOLDER) {
+            set.read_file(path);
+        }
+        Ok(set)
+    }
+
+    /// A set without files for a directory that is there.
+    fn open(directory: &Path) -> Result<Self, Report> {
         let problem = match fs::metadata(directory) {
             Ok(metadata) if metadata.is_dir() => None,
             Ok(_) => Some("is a file: give the directory that it is in".to_owned()),
@@ -68,12 +94,7 @@ impl FileSet {
             let message = format!("the configuration directory `{}` {problem}", directory.display());
             return Err(Report(vec![Problem::error(message)]));
         }
-        let mut set = Self::new(directory);
-        set.read_file(CONFIG_FILE.to_owned());
-        for path in set.rules_files() {
-            set.read_file(path);
-        }
-        Ok(set)
+        Ok(Self::new(directory))
     }
 
     pub(super) fn directory(&self) -> &Path {
@@ -133,29 +154,29 @@ impl FileSet {
         }
     }
 
-    /// The paths of the rules files, sorted.
-    fn rules_files(&mut self) -> Vec<String> {
-        let folder = self.directory.join(RULES_FOLDER);
+    /// The paths of the TOML files in a folder, sorted.
+    fn files_in(&mut self, name: &str) -> Vec<String> {
+        let folder = self.directory.join(name);
         let mut paths = Vec::new();
         let entries = match fs::read_dir(&folder) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return paths,
             Err(error) => {
-                self.problems.push((RULES_FOLDER.to_owned(), unreadable(&folder, &error)));
+                self.problems.push((name.to_owned(), unreadable(&folder, &error)));
                 return paths;
             }
         };
         for entry in entries {
-            match entry.map_err(|error| Box::new(unreadable(&folder, &error))).and_then(|entry| rules_file(&entry)) {
-                Ok(Some(name)) => paths.push(format!("{RULES_FOLDER}/{name}")),
+            match entry.map_err(|error| Box::new(unreadable(&folder, &error))).and_then(|entry| toml_file(&entry)) {
+                Ok(Some(file)) => paths.push(format!("{name}/{file}")),
                 Ok(None) => {}
-                Err(problem) => self.problems.push((RULES_FOLDER.to_owned(), *problem)),
+                Err(problem) => self.problems.push((name.to_owned(), *problem)),
             }
         }
-        if paths.len() > MAX_RULES_FILES {
-            let message = format!("`{}` has {} files, more than {MAX_RULES_FILES}", folder.display(), paths.len());
-            let problem = Problem::error(message).help("put more rules into each file");
-            self.problems.push((RULES_FOLDER.to_owned(), problem));
+        if paths.len() > MAX_FILES {
+            let message = format!("`{}` has {} files, more than {MAX_FILES}", folder.display(), paths.len());
+            let problem = Problem::error(message).help("put more into each file");
+            self.problems.push((name.to_owned(), problem));
             paths.clear();
         }
         paths.sort();
@@ -163,16 +184,16 @@ impl FileSet {
     }
 }
 
-/// Whether a file of this name in `rules/` is read.
-fn is_rules_file(name: &str) -> bool {
+/// Whether a file of this name in one of the folders is read.
+fn is_toml_file(name: &str) -> bool {
     name.ends_with(".toml") && !name.starts_with(['.', '#'])
 }
 
-/// The name of an entry of `rules/`, if it is to be read. What has the name of a rules file but cannot be one is a
-/// problem: rules would be missing, and nobody would be told.
-fn rules_file(entry: &fs::DirEntry) -> Result<Option<String>, Box<Problem>> {
+/// The name of an entry of a folder, if it is to be read. What has the name of such a file but cannot be one is a
+/// problem: rules or tests would be missing, and nobody would be told.
+fn toml_file(entry: &fs::DirEntry) -> Result<Option<String>, Box<Problem>> {
     let (name, path) = (entry.file_name(), entry.path());
-    if !is_rules_file(&name.to_string_lossy()) {
+    if !is_toml_file(&name.to_string_lossy()) {
         return Ok(None);
     }
     let wrong =
@@ -203,7 +224,7 @@ fn unreadable(path: &Path, error: &io::Error) -> Problem {
 }
 
 /// The bytes of a file, or nothing if there are too many.
-fn read_bounded(path: &Path) -> io::Result<Option<Vec<u8>>> {
+pub(super) fn read_bounded(path: &Path) -> io::Result<Option<Vec<u8>>> {
     // A pipe would keep the reader waiting for ever.
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is not a file"));
@@ -215,7 +236,7 @@ fn read_bounded(path: &Path) -> io::Result<Option<Vec<u8>>> {
 
 fn too_long(path: &str) -> Problem {
     Problem::error(format!("`{path}` is longer than {} MiB", MAX_FILE_BYTES >> 20))
-        .help("spread its rules over several files")
+        .help("spread what is in it over several files")
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ pub(crate) mod secret;
 mod suggest;
 mod table;
 mod template;
+pub mod testing;
 mod trust;
 mod units;
 mod values;

@@ -12,7 +12,7 @@ use trackside_json::{Limits, Selector, Value};
 
 use crate::message::{Message, Subject, SubjectError, SubjectPattern};
 
-pub(super) use parse::{header_name, position, singular};
+pub(super) use parse::{header_name, is_singular, position, singular};
 
 /// A subject with placeholders.
 #[derive(Clone)]
@@ -163,6 +163,19 @@ impl Template {
             Body::Literal(subject) => Some(subject),
             Body::Tokens { .. } => None,
         }
+    }
+
+    /// The template with what it takes of a message's subject filled in. Its other placeholders stay, and so do those
+    /// for tokens that the subject does not have.
+    #[must_use]
+    pub fn filled_from(&self, subject: &Subject) -> String {
+        let Body::Tokens { tokens, .. } = &*self.body else { return self.text.to_string() };
+        let piece = |piece: &Piece| match piece {
+            Piece::Subject(position) => subject.token(*position).map_or_else(|| piece.to_string(), str::to_owned),
+            piece => piece.to_string(),
+        };
+        let token = |pieces: &Vec<Piece>| pieces.iter().map(piece).collect::<String>();
+        tokens.iter().map(token).collect::<Vec<_>>().join(".")
     }
 
     /// All subjects that the template can make, and perhaps some more: `*` for each token with a placeholder.

@@ -18,6 +18,8 @@ use crate::process::Process;
 /// The streams, each with the subjects it stores.
 pub(crate) const SOURCE: (&str, &str) = ("ORDERS", "orders.>");
 pub(crate) const OUTCOMES: [(&str, &str); 3] = [("CLEAN", "clean.>"), ("REVIEW", "review.>"), ("DEAD", "dead.>")];
+/// What the audit trail is stored in; the demo does not watch it.
+const AUDIT: (&str, &str) = ("AUDIT", "audit.>");
 
 /// Key for the rule's `env:MASK_KEY`. The demo's secrets are made up, so that this one may be known.
 const MASK_KEY: &str = "a key for the demo and nothing else";
@@ -84,7 +86,7 @@ impl World {
 }
 
 async fn make_streams(jetstream: &jetstream::Context) -> Result<()> {
-    for (name, subjects) in OUTCOMES.into_iter().chain([SOURCE]) {
+    for (name, subjects) in OUTCOMES.into_iter().chain([SOURCE, AUDIT]) {
         let config =
             stream::Config { name: name.to_owned(), subjects: vec![subjects.to_owned()], ..stream::Config::default() };
         jetstream.create_stream(config).await.with_context(|| format!("cannot create the stream {name}"))?;

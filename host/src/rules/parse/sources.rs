@@ -11,7 +11,7 @@ use super::{check_disjoint, check_jetstream_name, check_word, name, pattern};
 use crate::message::SubjectPattern;
 use crate::names::SourceName;
 use crate::rules::error::{Location, Problem};
-use crate::rules::model::{Deliver, Partitions, Priority, Source, SourceKind, Stream};
+use crate::rules::model::{Deliver, Partitions, Priority, Rules, Source, SourceKind, Stream};
 use crate::rules::reference;
 use crate::rules::table::{File, Table};
 use crate::rules::values::{self, Node};
@@ -196,6 +196,14 @@ pub(super) fn reach(source: &Source, streams: &BTreeMap<String, Stream>) -> Vec<
             streams.get(stream).map(|stream| stream.subjects.clone()).unwrap_or_default()
         }
         SourceKind::JetStream { filter_subjects, .. } => filter_subjects.clone(),
+    }
+}
+
+impl Rules {
+    /// The subjects that a source delivers; none where that is not known.
+    #[must_use]
+    pub fn reach(&self, source: &SourceName) -> Vec<SubjectPattern> {
+        self.config.sources.get(source).map(|source| reach(source, &self.config.streams)).unwrap_or_default()
     }
 }
 

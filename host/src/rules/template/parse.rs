@@ -155,7 +155,7 @@ fn compile(paths: &[String]) -> Result<Selector, TemplateError> {
 
 /// Whether a path that is known to be valid is a singular query of RFC 9535: names and indices, nothing else. What
 /// makes it another (`*`, `..`, `?`, `:`, `,`) can only be meant as such outside of quotes.
-fn is_singular(path: &str) -> bool {
+pub(in crate::rules) fn is_singular(path: &str) -> bool {
     let mut last = ' ';
     unquoted(path).all(|(_, c)| {
         let plural = matches!(c, '*' | '?' | ':' | ',') || (c == '.' && last == '.');
