@@ -52,8 +52,23 @@ impl Language {
     /// The command that brings a project's dependencies into its folder, if it has any.
     pub(super) fn install(self) -> Option<(&'static str, &'static [&'static str])> {
         match self {
-            Self::Js => Some(("npm", &["install", "--no-audit", "--no-fund", "--prefer-offline"])),
+            Self::Js => Some(("npm", &["install", "--no-audit", "--no-fund", "--no-package-lock", "--prefer-offline"])),
             Self::Rust | Self::C | Self::Go | Self::Python => None,
+        }
+    }
+
+    /// What is checked of the SDK itself, and of the conformance plugin's types: commands, and the folders they run in.
+    pub(super) fn checks(self) -> &'static [(&'static str, &'static [&'static str], &'static str)] {
+        match self {
+            Self::Rust | Self::C => &[],
+            Self::Go => {
+                &[("go", &["test", "./..."], "plugin-sdk/go/test"), ("go", &["vet", "./..."], "tests/conformance/go")]
+            }
+            Self::Js => &[
+                ("node", &["--test", "test"], "plugin-sdk/js"),
+                ("npx", &["tsc", "--project", "."], "tests/conformance/js"),
+            ],
+            Self::Python => &[("python3", &["-m", "unittest"], "plugin-sdk/python")],
         }
     }
 }

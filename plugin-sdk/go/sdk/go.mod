@@ -1,0 +1,3 @@
+module github.com/trackside/trackside/plugin-sdk/go/sdk
+
+go 1.27
