@@ -73,6 +73,8 @@ impl Tools {
     pub(super) fn apply(&self, command: &mut Command) {
         forget(command.as_std_mut(), is_about_this_package);
         command.env("CARGO_TARGET_DIR", &self.cargo_target);
+        // The binary carries the SDKs, and cargo would build it again if Python left its caches in their folder.
+        command.env("PYTHONDONTWRITEBYTECODE", "1");
         if let Some(python) = &self.python {
             command.env("PATH", with_first(&python.join("bin"))).env("PYTHONPATH", python);
         }

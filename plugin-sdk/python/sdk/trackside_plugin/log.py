@@ -1,8 +1,8 @@
 """The host's log. A plugin that imports this module needs `grants = ["log"]` in its configuration."""
 
-from ._host import on_wasi
+import sys
 
-if on_wasi:
+if sys.platform == "wasi":
     from ._host.component_log import write
 else:
     from ._host.memory_log import write

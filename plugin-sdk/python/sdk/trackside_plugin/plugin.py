@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from inspect import signature
-from typing import Any, Protocol, TypeVar, get_args, get_type_hints
+from typing import Any, Protocol, TypeVar, get_type_hints
 
 from .errors import Fatal, HeaderError, PayloadError, Retry, SetupError
 from .message import Message
 from .settings import read
 from .setup import Setup
-from .verdict import Reject, Verdict
+from .verdict import Drop, Forward, Reject, Route, Split, Verdict
 
 
 class Stage(Protocol):
@@ -60,7 +60,7 @@ def decided(stage: Stage, message: Message) -> Verdict:
     except BaseException as error:
         # Without its text, which may show something of the payload.
         raise Fatal(f"{type(error).__name__} was raised{_place(error)}") from error
-    if not isinstance(verdict, get_args(Verdict)):
+    if not isinstance(verdict, (Forward, Route, Split, Drop, Reject)):
         # A plugin that forgets to decide must not let the message through.
         raise Fatal(f"`handle` returned {type(verdict).__name__}, which is no verdict")
     return verdict

@@ -16,7 +16,7 @@ def read(wanted: Any, value: Any, key: str = "") -> Any:
     """
     if wanted is Any:
         return value
-    if is_dataclass(wanted):
+    if isinstance(wanted, type) and is_dataclass(wanted):
         return _table(wanted, value, key)
     origin, options = get_origin(wanted), get_args(wanted)
     if origin in (Union, UnionType):

@@ -63,8 +63,8 @@ class Run:
             case "file", [number]:
                 self.notes.append(self.plugin.files[int(number)].decode())
             case "get-header", [header]:
-                value = message.header(header)
-                self.notes.append("none" if value is None else value)
+                found = message.header(header)
+                self.notes.append("none" if found is None else found)
             case "headers", []:
                 self.notes.extend(f"{header}={value}" for header, value in message.headers)
             case "set-header", [header, value]:

@@ -23,10 +23,16 @@ pub(super) fn component(project: &Project) -> Result<Vec<u8>, Failure> {
         Command::new(tools::on_path("componentize-py").ok_or_else(|| missing(project))?)
     };
     let log = Log::used_if(mentions_log(&project.folder.join("src"))?);
-    let component = project.build_folder()?.join(format!("{}.wasm", project.name));
+    let folder = project.build_folder()?;
+    let component = folder.join(format!("{}.wasm", project.name));
     python.arg("--wit-path").arg(tools::contract(project, log)?).args(["--world", "plugin", "componentize"]);
-    python.args(["--python-path", "src", "--python-path", "sdk", "trackside_main", "--output"]).arg(&component);
-    tools::run(project, &mut python)?;
+    for part in ["src", "sdk"] {
+        // CPython leaves its caches beside what it reads, in which they are for a Python that nobody else has.
+        let copy = folder.join("python").join(part);
+        copy_modules(&project.folder.join(part), &copy)?;
+        python.arg("--python-path").arg(copy);
+    }
+    tools::run(project, python.args(["trackside_main", "--output"]).arg(&component))?;
     tools::read(&component)
 }
 
@@ -34,6 +40,25 @@ fn missing(project: &Project) -> Failure {
     let folder = project.folder.display();
     let venv = format!("python3 -m venv {folder}/.venv && {folder}/.venv/bin/pip install {PACKAGE}");
     tools::missing("componentize-py", &[&venv, &format!("python3 -m pip install {PACKAGE}")])
+}
+
+/// Copies a folder to one that is made anew, so that nothing is left there of what the project has no more.
+fn copy_modules(from: &Path, to: &Path) -> Result<(), Failure> {
+    let failed = |error| Failure::new(format!("{} cannot be copied to {}: {error}", from.display(), to.display()));
+    if to.exists() {
+        std::fs::remove_dir_all(to).map_err(failed)?;
+    }
+    std::fs::create_dir_all(to).map_err(failed)?;
+    for entry in std::fs::read_dir(from).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let (path, copy) = (entry.path(), to.join(entry.file_name()));
+        if !path.is_dir() {
+            std::fs::copy(&path, &copy).map_err(failed)?;
+        } else if entry.file_name() != "__pycache__" {
+            copy_modules(&path, &copy)?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether a module has the word `log` in it. One that does not cannot use the SDK's module of that name, and then the

@@ -2,11 +2,10 @@
 
 import sys
 
-on_wasi = sys.platform == "wasi"
-
-if on_wasi:
+# Spelt out, so that type checkers see the branch that tests take.
+if sys.platform == "wasi":
     from . import component as host
 else:
     from . import memory as host
 
-__all__ = ["host", "on_wasi"]
+__all__ = ["host"]

@@ -1,5 +1,8 @@
 """The host, as a component imports it. The module `wit_world` is what componentize-py makes of the contract."""
 
+# mypy: ignore-errors
+# The modules of the bindings are made by componentize-py, and are there in a component only.
+
 from __future__ import annotations
 
 from collections.abc import Callable

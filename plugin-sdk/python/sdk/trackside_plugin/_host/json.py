@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from json.decoder import scanstring
+from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any
 
 from ..errors import PayloadError, SetupError
@@ -154,7 +154,7 @@ def _lifted(spelling: str) -> tuple[str, Any]:
 def _spelt(kind: str, value: Any) -> str:
     if kind in ("number", "json"):
         _scan(value)
-        return value
+        return str(value)
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -216,9 +216,10 @@ def _string(text: str, at: int, what: str) -> tuple[str, int]:
     if text[at : at + 1] != '"':
         raise _expected(text, at, what)
     try:
-        return scanstring(text, at + 1, True)
+        string, end = scanstring(text, at + 1, True)
     except json.JSONDecodeError as error:
         raise _expected(text, error.pos, "the rest of a string") from None
+    return string, end
 
 
 def _expected(text: str, at: int, what: str) -> PayloadError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from ..errors import HeaderError, SetupError
 from .json import compile_paths as compile_paths
@@ -18,7 +18,7 @@ class Message:
     payload: bytes = b""
     subject: str = "test"
     id: str = "1"
-    origin: Any = "jetstream"
+    origin: Literal["jetstream", "core", "sidecar", "trial"] = "jetstream"
     timestamp: int = 0
     delivery: int = 1
     headers: list[tuple[str, str]] = field(default_factory=list)
@@ -56,7 +56,7 @@ def id() -> str:
     return _message().id
 
 
-def origin() -> Any:
+def origin() -> Literal["jetstream", "core", "sidecar", "trial"]:
     return _message().origin
 
 
