@@ -7,7 +7,8 @@ fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The reference of the standard plugins, which is what their crates say of themselves.
+/// The reference of the standard plugins, which is what their crates say of themselves, and what plugins in other
+/// languages cost.
 fn plugins() -> String {
     let mut document = String::from(
         "# The standard plugins\n\nEach is a WebAssembly component, written with the SDK, and carried inside the binary: \
@@ -27,6 +28,8 @@ fn plugins() -> String {
             writeln!(document, "{deeper}{line}").expect("a string takes all");
         }
     }
+    document.push_str(include_str!("../conformance/languages.md"));
+    document.push_str(include_str!("../conformance/measured.md"));
     document
 }
 

@@ -38,7 +38,9 @@ fn parse_cases(name: &str, text: &str, folder: &Path) -> Result<Vec<Case>, Repor
     let source = SourceText::new(name, text);
     let problems = Problems::default();
     let cases = raw::table(&source, &problems).map(|raw| parse::cases(&raw, folder, &problems));
-    let report = Report::sorted(problems.into_vec());
+    let mut report = Report::sorted(problems.into_vec());
+    // What is wrong with the defaults is found again with each case.
+    report.0.dedup_by_key(|problem| (problem.message.clone(), problem.location.as_ref().map(ToString::to_string)));
     match cases {
         Some(cases) if !report.has_errors() => Ok(cases),
         _ => Err(report),

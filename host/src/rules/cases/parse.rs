@@ -51,19 +51,32 @@ impl Reader<'_> {
             name: table.text("name").unwrap_or_default(),
             with: with(pick("with")),
             routes: pick("routes").texts("routes").into_iter().map(|(route, _)| route).collect(),
-            settings: self.limits(pick("limits")),
+            settings: self.limits(table),
             refused,
             handings: std::iter::once(first).chain(further.iter().map(|table| self.handing(table))).collect(),
             location: table.location(),
         }
     }
 
+    /// What holds for every case, with what this one says in its place, key by key.
     fn limits(&self, table: &Table<'_>) -> PluginSettings {
-        let Some(limits) = table.table("limits", &reference::PLUGIN) else { return PluginSettings::default() };
+        let mut entries = DeTable::new();
+        for table in [&self.defaults, table] {
+            match table.node("limits").map(Node::get_ref) {
+                Some(DeValue::Table(own)) => entries.extend(own.clone()),
+                Some(other) => {
+                    let message = format!("`limits` must be a table, not {}", values::kind(other));
+                    table.error("limits", message, "write it as limits = { … }");
+                }
+                None => {}
+            }
+        }
+        let limits = Table::open(table.file, &reference::PLUGIN, table.span.clone(), &entries);
         for key in ["path", "oci", "sha256", "require-signature"].into_iter().filter(|key| limits.has(key)) {
             limits.error(key, format!("`{key}` is no limit"), "take it out: the command line names the plugin");
         }
-        plugin_limits(&limits, self.folder)
+        // Where it is written makes no difference to what a plugin may use.
+        PluginSettings { location: None, ..plugin_limits(&limits, self.folder) }
     }
 
     fn handing(&self, table: &Table<'_>) -> Handing {

@@ -28,8 +28,8 @@ pub(super) static FILE: Section = Section {
 /// `[defaults]`
 pub(super) static DEFAULTS: Section = Section {
     title: "[defaults]",
-    meaning: "What holds for every case that does not say otherwise. A key of a case takes the place of the one here, \
-              as a whole.",
+    meaning: "What holds for every case that does not say otherwise. `with` and `routes` of a case take the place of \
+              those here as a whole, `limits` key by key.",
     keys: &[WITH, ROUTES, LIMITS],
 };
 

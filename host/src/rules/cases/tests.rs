@@ -2,6 +2,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
+use crate::rules::Isolation;
 
 fn report(text: &str) -> String {
     parse_cases("cases.toml", text, Path::new(".")).expect_err("it has mistakes").to_string()
@@ -37,7 +38,7 @@ fn a_case_takes_from_the_defaults_what_it_does_not_say() {
     assert_eq!((expected.outcome, expected.after), (Outcome::Retry, Some(Some(Duration::from_millis(250)))));
     assert_eq!(expected.reason, Some(Phrase::Contains("later".to_owned())));
     assert_eq!((two.with.to_string(), two.handings.len()), ("{}".to_owned(), 2));
-    assert_eq!(two.settings.limits.deadline, Duration::from_millis(100), "limits are replaced as a whole");
+    assert_eq!((two.settings.limits.deadline, two.settings.isolation), (Duration::from_millis(20), Isolation::Message));
     assert_eq!(two.handings[1].message.payload, "xxx");
     let part = &two.handings[1].expected.parts.as_ref().expect("parts are expected")[0];
     assert_eq!((part.route.as_deref(), &part.content.payload), (Some("review"), &Some(Payload::Bytes("a".into()))));
@@ -79,6 +80,12 @@ limits = { path = \"x.wasm\" }
         assert!(report[at..].lines().take(3).any(|shown| shown.contains(&place)), "{message} at {place}\n{report}");
     }
     assert!(report.contains("did you mean `text`?") && report.contains("did you mean \"forward\"?"), "{report}");
+}
+
+#[test]
+fn what_is_wrong_with_the_defaults_is_said_once() {
+    let report = report("[defaults]\nlimits = { dead = 1 }\n[[case]]\nname = \"a\"\n[[case]]\nname = \"b\"\n");
+    assert_eq!(report.matches("unknown key `dead`").count(), 1, "{report}");
 }
 
 #[test]

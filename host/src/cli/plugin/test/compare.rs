@@ -53,7 +53,6 @@ fn compare_places(expected: &Expected, places: &[String], report: &mut CaseRepor
 
 /// What a result is called, and the reason that goes with it.
 fn outcome(result: &Result<Verdict, CallError>) -> (Outcome, String) {
-    let fault = |outcome, fault: &Fault| (outcome, fault.to_string());
     match result {
         Ok(Verdict::Forward) => (Outcome::Forward, String::new()),
         Ok(Verdict::Route(_)) => (Outcome::Route, String::new()),
@@ -62,17 +61,23 @@ fn outcome(result: &Result<Verdict, CallError>) -> (Outcome, String) {
         Ok(Verdict::Drop(reason)) => (Outcome::Drop, reason.clone()),
         Ok(Verdict::Reject(reason)) => (Outcome::Reject, reason.clone()),
         Err(CallError::Refused(refusal)) => (Outcome::Retry, refusal.reason.clone()),
-        Err(CallError::Fault(fault_)) => match fault_ {
-            // The plugin's own words, without the host's.
-            Fault::Fatal { reason } => (Outcome::Fatal, reason.clone()),
-            Fault::Trap { .. } | Fault::Instantiate { .. } | Fault::Configure { .. } => fault(Outcome::Trap, fault_),
-            Fault::Deadline { .. } => fault(Outcome::Deadline, fault_),
-            Fault::Memory { .. } => fault(Outcome::Memory, fault_),
-            Fault::Limit { .. } => fault(Outcome::Limit, fault_),
-            Fault::Verdict { .. } => fault(Outcome::Verdict, fault_),
-            // A rule tries again what failed because of the store.
-            Fault::Store { .. } => fault(Outcome::Retry, fault_),
-        },
+        // The plugin's own words, without the host's.
+        Err(CallError::Fault(Fault::Fatal { reason })) => (Outcome::Fatal, reason.clone()),
+        Err(CallError::Fault(fault)) => (outcome_of(fault), fault.to_string()),
+    }
+}
+
+fn outcome_of(fault: &Fault) -> Outcome {
+    match fault {
+        Fault::Fatal { .. } => Outcome::Fatal,
+        // An instance that cannot be made or configured again has broken as well.
+        Fault::Trap { .. } | Fault::Instantiate { .. } | Fault::Configure { .. } => Outcome::Trap,
+        Fault::Deadline { .. } => Outcome::Deadline,
+        Fault::Memory { .. } => Outcome::Memory,
+        Fault::Limit { .. } => Outcome::Limit,
+        Fault::Verdict { .. } => Outcome::Verdict,
+        // A rule tries again what failed because of the store.
+        Fault::Store { .. } => Outcome::Retry,
     }
 }
 
