@@ -19,12 +19,34 @@ pub(super) fn change(
     differences: &[Difference],
     limits: &Limits,
 ) {
-    for difference in differences {
-        match difference.check {
-            None => replace(table, happened),
-            Some(check) => change_check(table, &expectation.checks[check], happened, limits),
+    keeping_end(table, |table| {
+        for difference in differences {
+            match difference.check {
+                None => replace(table, happened),
+                Some(check) => change_check(table, &expectation.checks[check], happened, limits),
+            }
         }
+    });
+}
+
+/// Changes a table. In one that is written in a line, the blank before its brace is part of the last value: it stays at
+/// the end, whichever value that is then.
+fn keeping_end(table: &mut dyn TableLike, change: impl FnOnce(&mut dyn TableLike)) {
+    let end =
+        last(table).map(|value| value.decor().suffix().and_then(|end| end.as_str()).unwrap_or_default().to_owned());
+    // Anything else is a comment, and belongs to its value.
+    let Some(end) = end.filter(|end| end.trim().is_empty()) else { return change(table) };
+    if let Some(value) = last(table) {
+        value.decor_mut().set_suffix("");
     }
+    change(table);
+    if let Some(value) = last(table).filter(|value| value.decor().suffix().is_none_or(|end| end.as_str() == Some(""))) {
+        value.decor_mut().set_suffix(end);
+    }
+}
+
+fn last(table: &mut dyn TableLike) -> Option<&mut Value> {
+    table.iter_mut().last().and_then(|(_, item)| item.as_value_mut())
 }
 
 /// Another outcome has other keys.
@@ -137,14 +159,14 @@ fn put(table: &mut dyn TableLike, key: &str, mut value: Value) {
 fn put_inner(table: &mut dyn TableLike, outer: &str, key: &str, value: Value) {
     let item = table.entry(outer).or_insert_with(|| Item::Value(Value::InlineTable(Default::default())));
     if let Some(inner) = item.as_table_like_mut() {
-        put(inner, key, value);
+        keeping_end(inner, |inner| put(inner, key, value));
     }
 }
 
 /// Takes a value out of a table in the table.
 fn take(table: &mut dyn TableLike, outer: &str, key: &str) {
     let Some(inner) = table.get_mut(outer).and_then(Item::as_table_like_mut) else { return };
-    inner.remove(key);
+    keeping_end(inner, |inner| drop(inner.remove(key)));
     if inner.is_empty() {
         table.remove(outer);
     }
