@@ -96,28 +96,3 @@ fn is_scratch(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
     (name.starts_with(b".") && !name.starts_with(b"..")) || name.ends_with(b"~")
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tests_of_rules_and_other_files_of_the_directory_are_no_change_of_the_configuration() {
-        let directory = tempfile::tempdir().expect("a folder");
-        let real = fs::canonicalize(directory.path()).expect("it is there");
-        for folder in ["rules", "tests"] {
-            fs::create_dir(real.join(folder)).expect("is made");
-        }
-        let targets = Targets::new(&real, &[]);
-        for (path, matters) in [
-            ("rules/orders.toml", true),
-            ("trackside.toml", true),
-            ("tests/orders.toml", false),
-            ("tests", false),
-            ("report.xml", false),
-        ] {
-            assert_eq!(targets.concern(&real.join(path)), matters, "{path}");
-        }
-        assert!(!targets.directories().contains(&real.join("tests")));
-    }
-}
