@@ -12,7 +12,7 @@ fn an_explanation_names_who_takes_a_subject_and_why_the_others_do_not() {
     assert_eq!((done.code, done.stderr.as_str()), (0, ""));
     let got = done.stdout.replace(example.argument(), "config");
     let want = "\
-`orders.eu.cancelled` is taken by 0 rules
+`orders.eu.cancelled` is taken by no rule
 
 and not by 3 rules
 

@@ -120,7 +120,7 @@ fn inline(old: &Array, entries: &[Entry<'_>]) -> Array {
     for entry in entries {
         match (entry, before) {
             (Entry::Kept(position), _) => {
-                old.get(*position).cloned().into_iter().for_each(|value| new.push_formatted(value))
+                old.get(*position).cloned().into_iter().for_each(|value| new.push_formatted(value));
             }
             (Entry::Fresh(happened), None) => new.push(fresh::table(happened).into_inline_table()),
             (Entry::Fresh(happened), Some(before)) => {
