@@ -159,7 +159,8 @@ name = "the card is masked" # this one too
 never = ["4111"]
 message = { subject = "orders.masked", json = { card = "41111234" } }
 expect = [
-  { rule = "masked", route = "default", fields = { "$.card" = "****1234" }, absent = ["$.gone"] }, { rule = "passed-on", route = "default", subject = "copies.masked", text = '{"card":"41111234"}' }, # and this
+  { rule = "masked", route = "default", fields = { "$.card" = "****1234" }, absent = ["$.gone"] },
+  { rule = "passed-on", route = "default", subject = "copies.masked", text = '{"card":"41111234"}' }, # and this
 ]
 
 [[test]]

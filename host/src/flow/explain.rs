@@ -164,7 +164,11 @@ impl fmt::Display for Refusal {
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let from = self.source.as_ref().map(|source| format!(" of source `{source}`")).unwrap_or_default();
-        let rules = |count: usize| format!("{count} {}", if count == 1 { "rule" } else { "rules" });
+        let rules = |count: usize| match count {
+            0 => "no rule".to_owned(),
+            1 => "1 rule".to_owned(),
+            _ => format!("{count} rules"),
+        };
         writeln!(f, "`{}`{from} is taken by {}", self.subject, rules(self.taken.len()))?;
         for taken in &self.taken {
             writeln!(f, "\n{}  ({})\n  from source `{}`", taken.rule, taken.at, taken.source)?;

@@ -58,12 +58,14 @@ fn draw_edge(text: &mut String, edge: &Edge, line: &layout::Line) {
     );
     if let Some(label) = &edge.label {
         let (x, y) = line.label;
-        let _ = writeln!(
-            text,
-            "<text x=\"{x}\" y=\"{y}\" text-anchor=\"middle\" font-size=\"10\" fill=\"{colour}\" stroke=\"white\" \
-             stroke-width=\"3\" paint-order=\"stroke\">{}</text>",
-            escaped(label)
-        );
+        // Drawn twice, the first time with a margin that keeps lines away: not every viewer knows `paint-order`.
+        for margin in [" stroke=\"white\" stroke-width=\"4\"", ""] {
+            let _ = writeln!(
+                text,
+                "<text x=\"{x}\" y=\"{y}\" text-anchor=\"middle\" font-size=\"10\" fill=\"{colour}\"{margin}>{}</text>",
+                escaped(label)
+            );
+        }
     }
 }
 

@@ -114,10 +114,19 @@ fn tables(old: &ArrayOfTables, entries: &[Entry<'_>]) -> ArrayOfTables {
 fn inline(old: &Array, entries: &[Entry<'_>]) -> Array {
     let mut new = old.clone();
     new.clear();
+    // One on each line, if they are.
+    let before = old.get(0).and_then(|first| first.decor().prefix()).and_then(|before| before.as_str());
+    let before = before.filter(|before| before.starts_with('\n') && before.trim().is_empty());
     for entry in entries {
-        match entry {
-            Entry::Kept(position) => new.extend(old.get(*position).cloned()),
-            Entry::Fresh(happened) => new.push(fresh::table(happened).into_inline_table()),
+        match (entry, before) {
+            (Entry::Kept(position), _) => {
+                old.get(*position).cloned().into_iter().for_each(|value| new.push_formatted(value));
+            }
+            (Entry::Fresh(happened), None) => new.push(fresh::table(happened).into_inline_table()),
+            (Entry::Fresh(happened), Some(before)) => {
+                let table = Value::InlineTable(fresh::table(happened).into_inline_table());
+                new.push_formatted(table.decorated(before, ""));
+            }
         }
     }
     new

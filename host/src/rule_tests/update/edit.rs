@@ -4,6 +4,8 @@ use toml_edit::{Array, Item, TableLike, Value};
 use trackside_json::Limits;
 
 use super::fresh;
+use crate::message::Subject;
+use crate::names::{PluginName, RouteName};
 use crate::rule_tests::compare::{Difference, header_values, select};
 use crate::rule_tests::happened::Happened;
 use crate::rules::testing::{Check, Expectation, FieldPath, Payload, Spelling, json};
@@ -19,12 +21,34 @@ pub(super) fn change(
     differences: &[Difference],
     limits: &Limits,
 ) {
-    for difference in differences {
-        match difference.check {
-            None => replace(table, happened),
-            Some(check) => change_check(table, &expectation.checks[check], happened, limits),
+    keeping_end(table, |table| {
+        for difference in differences {
+            match difference.check {
+                None => replace(table, happened),
+                Some(check) => change_check(table, &expectation.checks[check], happened, limits),
+            }
         }
+    });
+}
+
+/// Changes a table. In one that is written in a line, the blank before its brace is part of the last value: it stays at
+/// the end, whichever value that is then.
+fn keeping_end(table: &mut dyn TableLike, change: impl FnOnce(&mut dyn TableLike)) {
+    let end =
+        last(table).map(|value| value.decor().suffix().and_then(|end| end.as_str()).unwrap_or_default().to_owned());
+    // Anything else is a comment, and belongs to its value.
+    let Some(end) = end.filter(|end| end.trim().is_empty()) else { return change(table) };
+    if let Some(value) = last(table) {
+        value.decor_mut().set_suffix("");
     }
+    change(table);
+    if let Some(value) = last(table).filter(|value| value.decor().suffix().is_none_or(|end| end.as_str() == Some(""))) {
+        value.decor_mut().set_suffix(end);
+    }
+}
+
+fn last(table: &mut dyn TableLike) -> Option<&mut Value> {
+    table.iter_mut().last().and_then(|(_, item)| item.as_value_mut())
 }
 
 /// Another outcome has other keys.
@@ -44,10 +68,10 @@ fn replace(table: &mut dyn TableLike, happened: &Happened) {
 
 fn change_check(table: &mut dyn TableLike, check: &Check, happened: &Happened, limits: &Limits) {
     match check {
-        Check::Route(_) => text(table, "route", happened.route.as_ref().map(|route| route.as_str())),
-        Check::Subject(_) => text(table, "subject", happened.subject.as_ref().map(|subject| subject.as_str())),
+        Check::Route(_) => text(table, "route", happened.route.as_ref().map(RouteName::as_str)),
+        Check::Subject(_) => text(table, "subject", happened.subject.as_ref().map(Subject::as_str)),
         Check::Class(_) => text(table, "class", happened.class),
-        Check::Stage(_) => text(table, "stage", happened.stage.as_ref().map(|stage| stage.as_str())),
+        Check::Stage(_) => text(table, "stage", happened.stage.as_ref().map(PluginName::as_str)),
         Check::Reason(_) => text(table, "reason", happened.reason.as_deref()),
         Check::Header { name, .. } => header(table, name, happened),
         Check::Field { path, .. } => field(table, path, happened, limits),
@@ -137,14 +161,14 @@ fn put(table: &mut dyn TableLike, key: &str, mut value: Value) {
 fn put_inner(table: &mut dyn TableLike, outer: &str, key: &str, value: Value) {
     let item = table.entry(outer).or_insert_with(|| Item::Value(Value::InlineTable(Default::default())));
     if let Some(inner) = item.as_table_like_mut() {
-        put(inner, key, value);
+        keeping_end(inner, |inner| put(inner, key, value));
     }
 }
 
 /// Takes a value out of a table in the table.
 fn take(table: &mut dyn TableLike, outer: &str, key: &str) {
     let Some(inner) = table.get_mut(outer).and_then(Item::as_table_like_mut) else { return };
-    inner.remove(key);
+    keeping_end(inner, |inner| drop(inner.remove(key)));
     if inner.is_empty() {
         table.remove(outer);
     }

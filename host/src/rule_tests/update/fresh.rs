@@ -5,6 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value as Json;
 use toml_edit::{Array, InlineTable, Item, Table, Value};
 
+use crate::message::Subject;
+use crate::names::{PluginName, RouteName, RuleName};
 use crate::rule_tests::Happened;
 use crate::rules::testing::Ending;
 
@@ -16,12 +18,12 @@ pub(super) fn table(happened: &Happened) -> Table {
             table.insert(key, Item::Value(text.into()));
         }
     };
-    put("rule", happened.rule.as_ref().map(|rule| rule.as_str()));
+    put("rule", happened.rule.as_ref().map(RuleName::as_str));
     put("outcome", (happened.ending != Ending::Published).then_some(happened.ending.as_str()));
-    put("route", happened.route.as_ref().map(|route| route.as_str()));
-    put("subject", happened.subject.as_ref().map(|subject| subject.as_str()));
+    put("route", happened.route.as_ref().map(RouteName::as_str));
+    put("subject", happened.subject.as_ref().map(Subject::as_str));
     put("class", happened.class);
-    put("stage", happened.stage.as_ref().map(|stage| stage.as_str()));
+    put("stage", happened.stage.as_ref().map(PluginName::as_str));
     put("reason", happened.reason.as_deref());
     // A dead letter has the message as it came.
     if happened.ending == Ending::Published {

@@ -79,7 +79,7 @@ pub(super) static EXPECT: Section = Section {
     title: "[[test.expect]]",
     meaning: "One thing that comes out. What is not mentioned may be anything, but everything that happens has to be \
               expected by a table of its own: an output too many is a failure. Those of one rule are in the order in which it \
-              publishes them.",
+              publishes them, and what it drops comes last.",
     keys: &[
         key("rule", Text, Said("none: with `outcome = \"unmatched\"` only"), "The rule that it comes from."),
         key(
