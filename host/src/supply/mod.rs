@@ -138,7 +138,7 @@ impl<'r> Supply<'r> {
             let registry = self.rules.config.registries.get(host).cloned();
             let registry = registry.unwrap_or_else(|| RegistrySettings::of(host));
             let pulled = oci::pull(reference, manifest, &registry, &self.rules.directory, &self.store);
-            let pulled = pulled.map_err(|error| SupplyError::Oci(reference.clone(), error))?;
+            let pulled = pulled.map_err(|error| SupplyError::Oci(reference.clone(), Box::new(error)))?;
             let signatures = pulled.signatures.ok_or_else(|| "its manifest has none".to_owned());
             let origin = LockedOrigin::Oci { reference: reference.to_string(), manifest: pulled.manifest };
             return Ok(Found { component: Component::of(pulled.bytes), origin, signatures });
