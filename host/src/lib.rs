@@ -12,17 +12,17 @@
 //! # The life of a rule
 //!
 //! [`rules`] reads the configuration directory, pure and without a notion of WebAssembly. [`supply`] finds the components
-//! that it names, and decides whether they may be loaded. [`plugins`] compiles
-//! components and configures stages, without a notion of rules. [`plan`] brings the two together into one immutable
-//! revision, in which names have become handles. [`control`] does so at the start and at every change, and swaps the
-//! plan only if all of it is right. [`flow`] reads the ways of messages off the rules, for people, and [`rule_tests`]
-//! tries them on messages.
+//! that it names, and decides whether they may be loaded. [`plugins`] compiles them and configures stages, without a notion
+//! of rules. [`plan`] brings the two together into one immutable revision, in which names have become handles.
+//! [`control`] does so at the start and at every change, and swaps the plan only if all of it is right. [`flow`] reads the
+//! ways of messages off the rules, for people, and [`rule_tests`] tries them on messages.
 //!
 //! # The modules, in the order in which data meets them
 //!
 //! [`cli`] and [`app`] put everything together; [`message`], [`names`], [`telemetry`] and [`times`] are leaves; [`rules`],
-//! [`supply`], [`plugins`], [`plan`] and [`control`] make revisions; [`backbone`] and [`pipeline`] move messages, [`sealing`] hides
-//! what the dead ones hold and [`letters`] takes them up again; [`admin`] is the edge for people and their tools.
+//! [`supply`], [`plugins`], [`plan`] and [`control`] make revisions; [`backbone`] and [`pipeline`] move messages,
+//! [`sealing`] hides what the dead ones hold and [`letters`] takes them up again; [`admin`] is the edge for people and
+//! their tools.
 
 pub mod cli;
 

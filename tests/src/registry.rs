@@ -41,7 +41,20 @@ impl Registry {
     /// When the name of the temporary folder is not UTF-8.
     #[must_use]
     pub fn ca(&self) -> String {
-        self.folder.path().join("ca.pem").to_str().expect("the temporary folder has a name of UTF-8").to_owned()
+        self.file("ca.pem")
+    }
+
+    /// The file of an authority that has not.
+    ///
+    /// # Panics
+    /// When the name of the temporary folder is not UTF-8.
+    #[must_use]
+    pub fn strange_ca(&self) -> String {
+        self.file("strange.pem")
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.folder.path().join(name).to_str().expect("the temporary folder has a name of UTF-8").to_owned()
     }
 
     /// Ends it.
@@ -81,15 +94,21 @@ impl Registry {
 /// Writes a certificate for loopback and its key, and the authority that signed it.
 fn certify(folder: &Path) {
     let key = || KeyPair::generate().expect("a key");
-    let mut authority = CertificateParams::new(Vec::new()).expect("no name is wrong");
-    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let authority = CertifiedIssuer::self_signed(authority, key()).expect("a certificate");
+    let authority = || {
+        let mut authority = CertificateParams::new(Vec::new()).expect("no name is wrong");
+        authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        CertifiedIssuer::self_signed(authority, key()).expect("a certificate")
+    };
+    let (authority, strange) = (authority(), authority());
     let server = key();
     let names = CertificateParams::new(["127.0.0.1".to_owned()]).expect("a name");
     let certificate = names.signed_by(&server, &authority).expect("a certificate");
-    for (name, text) in
-        [("ca.pem", authority.pem()), ("cert.pem", certificate.pem()), ("key.pem", server.serialize_pem())]
-    {
+    for (name, text) in [
+        ("ca.pem", authority.pem()),
+        ("strange.pem", strange.pem()),
+        ("cert.pem", certificate.pem()),
+        ("key.pem", server.serialize_pem()),
+    ] {
         std::fs::write(folder.join(name), text).expect("a file in a temporary folder");
     }
 }

@@ -226,7 +226,8 @@ async fn a_registry_with_tls_and_a_login_is_reached_by_who_has_both() {
         command_with(&["check", setup.argument()], &[("REGISTRY_PASSWORD", password)], b"")
     };
     let (ca, login) = (format!("ca = {ca:?}\n"), format!("user = \"{user}\"\npassword = \"env:REGISTRY_PASSWORD\"\n"));
-    refused(&check("plain-http = false\n", password), &["cannot be reached", "UnknownIssuer"]);
+    let stranger = format!("ca = {:?}\n", registry.strange_ca());
+    refused(&check(&stranger, password), &["cannot be reached", "invalid peer certificate"]);
     refused(&check(&ca, password), &["asks for a user and a password"]);
     refused(&check(&format!("{ca}{login}"), "wrong"), &["refuses (status 401)"]);
     let done = check(&format!("{ca}{login}"), password);

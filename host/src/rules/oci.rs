@@ -223,7 +223,7 @@ mod tests {
         let reference = OciReference::parse(&text).expect("a reference");
         assert_eq!(reference.registry().as_str(), "ghcr.io");
         assert_eq!((reference.repository(), reference.tag()), ("team/geo-ip_v2.x", Some("1.0")));
-        assert_eq!(reference.digest().map(|digest| hex::encode(digest)).as_deref(), DIGEST.strip_prefix("sha256:"));
+        assert_eq!(reference.digest().map(hex::encode).as_deref(), DIGEST.strip_prefix("sha256:"));
         assert_eq!(reference.to_string(), text);
         for text in ["localhost/a:1", "127.0.0.1:5000/a/b:v-1", "[::1]:5000/a:1", "registry:5000/a:1"] {
             let reference = OciReference::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));

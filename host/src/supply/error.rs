@@ -16,7 +16,7 @@ pub enum SupplyError {
     File(PathBuf, #[source] io::Error),
     /// It cannot be had from its registry.
     #[error("{0}: {1}")]
-    Oci(OciReference, #[source] OciError),
+    Oci(OciReference, #[source] Box<OciError>),
     /// It is named by a tag, and nothing says what that stood for.
     #[error("`{0}` is a tag, which may lead to something else tomorrow, and no {LOCK_FILE} pins it")]
     Tag(OciReference),
@@ -80,7 +80,7 @@ impl SupplyError {
             Self::Unsigned { .. } | Self::Signature(_) => Some(
                 "sign it by `trackside plugin sign FILE.wasm --key KEY`, once you know where it comes from".to_owned(),
             ),
-            Self::Oci(_, error) if matches!(error, OciError::Unreachable { .. } | OciError::TimedOut(..)) => {
+            Self::Oci(_, error) if matches!(**error, OciError::Unreachable { .. } | OciError::TimedOut(..)) => {
                 Some("it is not among what was fetched before; reload once the registry is back".to_owned())
             }
             Self::Oci(..) | Self::Pin { .. } => None,

@@ -311,7 +311,7 @@ mod tests {
         std::fs::create_dir(&path).expect("is made");
         assert!(matches!(Lock::read(folder.path()), Err(LockError::Unreadable(..))));
         std::fs::remove_dir(&path).expect("is removed");
-        std::fs::write(&path, [b' '; MAX_LOCK_BYTES + 1]).expect("is written");
+        std::fs::write(&path, vec![b' '; MAX_LOCK_BYTES + 1]).expect("is written");
         assert!(matches!(Lock::read(folder.path()), Err(LockError::Unreadable(..))));
         std::fs::write(&path, [0xff]).expect("is written");
         assert!(matches!(Lock::read(folder.path()), Err(LockError::Malformed(..))));

@@ -138,7 +138,7 @@ impl<'r> Supply<'r> {
             let registry = self.rules.config.registries.get(host).cloned();
             let registry = registry.unwrap_or_else(|| RegistrySettings::of(host));
             let pulled = oci::pull(reference, manifest, &registry, &self.rules.directory, &self.store);
-            let pulled = pulled.map_err(|error| SupplyError::Oci(reference.clone(), error))?;
+            let pulled = pulled.map_err(|error| SupplyError::Oci(reference.clone(), Box::new(error)))?;
             let signatures = pulled.signatures.ok_or_else(|| "its manifest has none".to_owned());
             let origin = LockedOrigin::Oci { reference: reference.to_string(), manifest: pulled.manifest };
             return Ok(Found { component: Component::of(pulled.bytes), origin, signatures });
@@ -308,6 +308,13 @@ fn read_signatures(component: &Path) -> Result<String, String> {
 
 /// A path as the lock file has it: from the configuration directory where it is below it, so that the directory may move.
 fn shown_from(path: &Path, directory: &Path) -> String {
-    let directory = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
-    path.strip_prefix(&directory).unwrap_or(path).display().to_string()
+    let below =
+        |path: &Path, directory: std::io::Result<PathBuf>| path.strip_prefix(directory.ok()?).ok().map(PathBuf::from);
+    let real = || {
+        // `run` resolves links in the directory's own path, and what is written as an absolute path keeps them.
+        let real = path.parent()?.canonicalize().ok()?.join(path.file_name()?);
+        below(&real, directory.canonicalize())
+    };
+    let shown = below(path, std::path::absolute(directory)).or_else(real);
+    shown.as_deref().unwrap_or(path).display().to_string()
 }

@@ -156,7 +156,7 @@ fn a_pin_and_the_lock_have_to_agree() {
     let world = World::new(&format!("{VIP}sha256 = \"{}\"\n", hex::encode(sha256(b"one"))));
     world.write("vip.wasm", "other");
     let refused = world.lock().expect_err("the pin says something else");
-    assert!(refused.contains("but `sha256` says") && refused.contains("-[trackside.toml:"), "{refused}");
+    assert!(refused.contains("but `sha256` says") && refused.contains("/trackside.toml:7:1]"), "{refused}");
     assert!(!world.path().join(LOCK_FILE).exists());
     world.write("vip.wasm", "one");
     world.lock().expect("is locked");
@@ -178,6 +178,19 @@ fn what_a_link_leads_to_is_what_counts() {
     assert!(world.load().expect_err("leads elsewhere").contains("trackside.lock expects the SHA-256"));
     fs::remove_file(&link).and_then(|()| std::os::unix::fs::symlink("/dev/zero", &link)).expect("is linked");
     assert!(world.load().expect_err("has no end").contains("it is not a plain file"));
+}
+
+#[test]
+fn a_configuration_directory_behind_a_link_has_the_same_lock() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (real, link) = (folder.path().join("real"), folder.path().join("link"));
+    fs::create_dir_all(real.join("plugins")).expect("is made");
+    fs::write(real.join("plugins/a.wasm"), "").expect("is written");
+    std::os::unix::fs::symlink("real", &link).expect("is linked");
+    for (path, directory) in [(&real, &real), (&link, &link), (&link, &real)] {
+        assert_eq!(shown_from(&path.join("plugins/a.wasm"), directory), "plugins/a.wasm");
+    }
+    assert_eq!(shown_from(Path::new("/elsewhere/a.wasm"), &link), "/elsewhere/a.wasm");
 }
 
 #[test]

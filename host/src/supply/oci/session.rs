@@ -89,7 +89,7 @@ impl<'s> Session<'s> {
             settings,
             home: home.map_err(|error| unreachable(host.as_str(), &error))?,
             scope: format!("repository:{repository}:{actions}"),
-            client: Client::builder(TokioExecutor::new()).build(tls::connector(settings.ca.as_deref(), connector)?),
+            client: Client::builder(TokioExecutor::new()).build(tls::connector(settings, connector)?),
             login,
             authorization: None,
         })

@@ -20,9 +20,11 @@ const COMPONENT: &[u8] = b"\0asm component";
 struct Fake {
     host: RegistryHost,
     runtime: Option<tokio::runtime::Runtime>,
-    /// Path and `Authorization` of each request.
-    seen: Arc<Mutex<Vec<(String, Option<String>)>>>,
+    seen: Arc<Mutex<Vec<Seen>>>,
 }
+
+/// Path and `Authorization` of a request.
+type Seen = (String, Option<String>);
 
 impl Fake {
     fn start(answer: impl Fn(&str, &RegistryHost) -> Response + Send + Sync + 'static) -> Self {
@@ -75,13 +77,13 @@ impl Fake {
         pull(&reference, reference.digest(), settings, Path::new("/"), store)
     }
 
-    fn seen(&self) -> Vec<(String, Option<String>)> {
+    fn seen(&self) -> Vec<Seen> {
         self.seen.lock().expect("no panic").clone()
     }
 
     fn stop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
+            runtime.shutdown_timeout(Duration::from_secs(10));
         }
     }
 }
