@@ -44,6 +44,8 @@ enum Task {
         /// The file to write, for example target/mine.wasm
         out: PathBuf,
     },
+    /// Build the components that tests need, in target/guests
+    Guests,
     /// Print the path of a nats-server that is new enough, fetching one where there is none
     NatsServer,
     /// Build target/release/trackside with the standard plugins in it
@@ -91,6 +93,7 @@ async fn perform(args: Args) -> Result<()> {
         Task::Guest { manifest_dir, package, out } => {
             wasm::build_guest(&workspace, &manifest_dir, &package, &out).await
         }
+        Task::Guests => wasm::build_guests(&workspace).await,
         Task::NatsServer => {
             let server = nats::provision(&workspace).await?;
             println!("{}", server.path.display());
