@@ -60,6 +60,18 @@ pub fn free_port() -> u16 {
 }
 
 /// A path that `cargo xtask test` hands to the tests.
+/// A component of `tests/guests`, by its name.
+///
+/// # Panics
+/// When it was not built.
+#[must_use]
+pub fn guest(name: &str) -> Vec<u8> {
+    let target = provided("TRACKSIDE_BIN").parent().and_then(std::path::Path::parent).map(PathBuf::from);
+    let path =
+        target.expect("a binary is in a folder of the target folder").join("guests").join(name).with_extension("wasm");
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; `cargo xtask guests` builds it", path.display()))
+}
+
 fn provided(variable: &str) -> PathBuf {
     match std::env::var_os(variable) {
         Some(path) => PathBuf::from(path),

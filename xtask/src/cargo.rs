@@ -47,6 +47,16 @@ impl Workspace {
         self.target.join("plugins")
     }
 
+    /// The workspace of the components that tests need.
+    pub(crate) fn guests_source(&self) -> PathBuf {
+        self.root.join("tests/guests")
+    }
+
+    /// Where these are put.
+    pub(crate) fn guests(&self) -> PathBuf {
+        self.target.join("guests")
+    }
+
     /// The same cargo that started this program, in the workspace's root.
     pub(crate) fn cargo(&self) -> Command {
         let mut command = outer_cargo();

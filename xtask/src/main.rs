@@ -54,6 +54,8 @@ enum Task {
     Conformance(conformance::Args),
     /// Generate the bindings of plugin-sdk/c from the contract
     Bindings,
+    /// Build the components that tests need, in target/guests
+    Guests,
     /// Print the path of a nats-server that is new enough, fetching one where there is none
     NatsServer,
     /// Print the path of an OCI registry for the tests, fetching one where there is none
@@ -116,6 +118,7 @@ async fn perform(args: Args) -> Result<()> {
         }
         Task::Conformance(args) => conformance::run(&workspace, &args).await,
         Task::Bindings => bindings::write(&workspace),
+        Task::Guests => wasm::build_guests(&workspace).await,
         Task::NatsServer => {
             let server = nats::provision(&workspace).await?;
             println!("{}", server.path.display());

@@ -15,14 +15,15 @@ pub(crate) async fn plugins_natively(workspace: &Workspace) -> Result<()> {
     shell::run("the plugins' tests", &mut cargo, BUILD_LIMIT).await
 }
 
-/// Everything: plugins to Wasm, their native tests, the binary, the conformance suite, the simulation, and the workspace's
-/// tests, doc tests included.
+/// Everything: plugins and the guests of the tests to Wasm, the plugins' native tests, the binary, the conformance suite,
+/// the simulation, and the workspace's tests, doc tests included.
 pub(crate) async fn everything(workspace: &Workspace) -> Result<()> {
     let mut steps = Steps::default();
     let server = steps.step("nats-server", nats::provision(workspace)).await?;
     println!("{} {}, {}", server.path.display(), server.version, server.origin);
     let registry = steps.step("registry", registry::provision(workspace)).await?;
     steps.step("plugins to Wasm", wasm::build_plugins(workspace)).await?;
+    steps.step("guests to Wasm", wasm::build_guests(workspace)).await?;
     steps.step("plugins, natively", plugins_natively(workspace)).await?;
     steps.step("build", build(workspace)).await?;
     steps.step("conformance", conformance::as_test(workspace)).await?;

@@ -28,8 +28,10 @@ pub(super) fn confine(
         let headers = headers.unwrap_or_else(|| message.headers.clone());
         let resolved = Message { subject: message.subject.clone(), headers, payload };
         let leads_there = |position: &usize| {
-            let rendered = rule.routes[*position].subject.render(&resolved, &plan.json);
-            rendered.is_ok_and(|rendered| rendered.as_str() == subject)
+            let template = &rule.routes[*position].subject;
+            // Filling a template in may mean to read the payload: only for those that could lead there.
+            let could = template.pattern().matches(&subject);
+            could && template.render(&resolved, &plan.json).is_ok_and(|rendered| rendered.as_str() == subject)
         };
         // Where two routes lead to the same subject, `default` is meant.
         let by_subject = || rule.default_route.into_iter().chain(0..rule.routes.len()).find(leads_there);

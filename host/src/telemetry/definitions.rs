@@ -111,7 +111,7 @@ definitions! {
     PLUGIN_CALLS = Counter "trackside_plugin_calls" ["plugin"],
         "Calls of the plugin, whatever came of them.";
     PLUGIN_FAULTS = Counter "trackside_plugin_faults" ["plugin", "kind"],
-        "Calls that ended by a fault: trap, deadline, memory, limit, fatal, store (which did not answer), instantiate, other.";
+        "Calls that ended by a fault: trap, deadline, memory, limit, fatal, store, instantiate, other.";
     PLUGIN_CALL_SECONDS = Histogram "trackside_plugin_call" ["plugin"] in Seconds,
         "Time of a call of the plugin.";
     PLUGIN_INSTANCES = Counter "trackside_plugin_instances_created" ["plugin"],

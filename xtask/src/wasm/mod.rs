@@ -17,13 +17,20 @@ pub(crate) use provision::provision;
 
 /// Builds every standard plugin to `target/plugins/NAME.wasm`, and removes those that are no more.
 pub(crate) async fn build_plugins(workspace: &Workspace) -> Result<()> {
-    let source = workspace.plugins_source();
-    let guests = guests(&source).await?;
-    let out = workspace.plugins();
+    build_all(workspace, &workspace.plugins_source(), &workspace.plugins()).await
+}
+
+/// Builds the components that tests need to `target/guests/NAME.wasm`.
+pub(crate) async fn build_guests(workspace: &Workspace) -> Result<()> {
+    build_all(workspace, &workspace.guests_source(), &workspace.guests()).await
+}
+
+async fn build_all(workspace: &Workspace, source: &Path, out: &Path) -> Result<()> {
+    let guests = guests(source).await?;
     let files: Vec<(&Guest, PathBuf)> =
         guests.iter().map(|guest| (guest, out.join(format!("{}.wasm", guest.name)))).collect();
-    build(workspace, &source, &files).await?;
-    remove_others(&out, &files)
+    build(workspace, source, &files).await?;
+    remove_others(out, &files)
 }
 
 /// Builds one package of a manifest or workspace to a component at `out`.

@@ -29,8 +29,9 @@ impl consumer::Host for Guest {
         if reply_to.is_some_and(|reply_to| reply_to != REPLY_ROUTE) {
             return Ok(Err(NO_REPLY_TO.to_owned()));
         }
-        self.budget.bytes(subject.len() + body.len())?;
-        // It cannot see the headers, so they stay as they are.
+        // It cannot see the headers, so they stay as they are, once more for each message that it publishes.
+        let headers = self.message().headers.byte_len();
+        self.budget.bytes(subject.len() + body.len() + headers)?;
         self.publish_to(subject, Bytes::from(body), None);
         Ok(Ok(()))
     }
