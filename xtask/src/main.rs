@@ -3,6 +3,8 @@
 mod cargo;
 mod demo;
 mod faults;
+mod fuzz;
+mod hostile;
 mod nats;
 mod release;
 mod shell;
@@ -61,6 +63,13 @@ enum Task {
         #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(20..))]
         seconds: u64,
     },
+    /// Let hostile components attack, and measure what a neighbour and the host's memory have to bear meanwhile
+    Hostile {
+        /// Only attacks whose names contain this, such as `loop`
+        name: Option<String>,
+    },
+    /// Fuzz the host's side, one target after another
+    Fuzz(fuzz::Args),
     /// Try the pipeline on many seeds, with faults, against a server in memory: nothing lost, twice, out of order, invented
     Simulate(simulate::Args),
     /// Stream orders through a real nats-server and Trackside, and check that none was lost and no secret got out
@@ -100,6 +109,8 @@ async fn perform(args: Args) -> Result<()> {
         Task::Test => test::everything(&workspace).await,
         Task::Faults { name } => faults::faults(&workspace, name.as_deref()).await,
         Task::Memory { seconds } => faults::memory(&workspace, seconds).await,
+        Task::Hostile { name } => hostile::hostile(&workspace, name.as_deref()).await,
+        Task::Fuzz(args) => fuzz::run(&workspace, &args).await,
         Task::Simulate(args) => simulate::run(&workspace, &args).await,
         Task::Demo(args) => demo::run(&workspace, &args).await,
     }
