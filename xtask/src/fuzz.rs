@@ -9,6 +9,7 @@ use tokio::process::Command;
 
 use crate::cargo::{BUILD_LIMIT, Workspace};
 use crate::shell;
+use crate::wasm::apt_install;
 
 /// The targets, and whether they need the whole host, which takes minutes to compile with these flags.
 const TARGETS: [(&str, bool); 6] = [
@@ -56,12 +57,22 @@ pub(crate) async fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         let names = TARGETS.map(|(name, _)| name).join(", ");
         bail!("there is no such target: there are {names}");
     }
+    compiler().await?;
     let folder = workspace.root.join("fuzz");
     let binaries = build(workspace, &folder, &targets).await?;
     for (name, _) in targets {
         fuzz(&folder, &binaries, name, args.seconds).await?;
     }
     Ok(())
+}
+
+/// libFuzzer is C++.
+async fn compiler() -> Result<()> {
+    let ask = async || shell::capture("c++ --version", Command::new("c++").arg("--version"), GRACE).await;
+    if ask().await.is_ok() {
+        return Ok(());
+    }
+    apt_install(&["g++"]).await.context("there is no C++ compiler, which libFuzzer needs: install g++ or clang")
 }
 
 async fn build(workspace: &Workspace, folder: &Path, targets: &[(&str, bool)]) -> Result<PathBuf> {

@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::cargo::{self, BUILD_LIMIT, Workspace};
 use crate::shell;
 use toolchain::Toolchain;
+pub(crate) use toolchain::apt_install;
 
 /// A package that is a guest: one with a `cdylib` target.
 struct Guest {

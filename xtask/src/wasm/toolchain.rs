@@ -45,7 +45,7 @@ impl Toolchain {
             return Ok(debian);
         }
         let mut tried = Vec::new();
-        match apt_install().await {
+        match apt_install(&DEBIAN_PACKAGES).await {
             Ok(()) => match debian().await {
                 Some(debian) => return Ok(debian),
                 None => tried.push("apt-get installed the packages, but not where they are looked for".to_owned()),
@@ -161,14 +161,15 @@ async fn rustup_target_add() -> Result<()> {
     shell::capture("rustup target add", &mut rustup, RUSTUP_LIMIT).await.map(drop)
 }
 
-async fn apt_install() -> Result<()> {
+/// Installs packages, for root on Debian.
+pub(crate) async fn apt_install(packages: &[&str]) -> Result<()> {
     if !Path::new("/etc/debian_version").is_file() || !Path::new("/usr/bin/apt-get").is_file() {
         bail!("apt-get: this is no Debian");
     }
     if !rustix::process::geteuid().is_root() {
         bail!("apt-get: not root, so nothing was installed");
     }
-    println!("installing {} (apt-get, a few minutes)", DEBIAN_PACKAGES.join(", "));
+    println!("installing {} (apt-get, a few minutes)", packages.join(", "));
     let apt = || {
         let mut command = Command::new("/usr/bin/apt-get");
         command.env("DEBIAN_FRONTEND", "noninteractive");
@@ -176,7 +177,7 @@ async fn apt_install() -> Result<()> {
     };
     shell::capture("apt-get update", apt().arg("update"), APT_LIMIT).await?;
     let mut install = apt();
-    install.args(["install", "-y", "--no-install-recommends"]).args(DEBIAN_PACKAGES);
+    install.args(["install", "-y", "--no-install-recommends"]).args(packages);
     shell::capture("apt-get install", &mut install, APT_LIMIT).await.map(drop)
 }
 
