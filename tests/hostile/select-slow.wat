@@ -1,4 +1,4 @@
-;; Attacks the host's time: a filter within a filter within a filter over a payload of a hundred thousand objects.
+;; Attacks the host's time: a large pattern, searched for in a text of nearly a mebibyte.
 (module
   (import "trackside:plugin/message@0.1.0" "[static]selector.compile" (func $compile (param i32 i32 i32)))
   (import "trackside:plugin/message@0.1.0" "select" (func $select (param i32 i32)))
@@ -11,22 +11,14 @@
     (global.set $next (i32.add (local.get $at) (local.get 3)))
     (local.get $at))
   (func (export "trackside:plugin/stage@0.1.0#configure") (param i32 i32) (result i32) (i32.const 16))
-  (data (i32.const 256) "$..[?@..[?@..[?@.a == @.b]]]")
-  (data (i32.const 288) "\00\01\00\00\1c\00\00\00")
+  (data (i32.const 256) "$[?search(@.a, '\\\\p{L}{20}9')]")
+  (data (i32.const 304) "\00\01\00\00\1e\00\00\00")
+  (data (i32.const 65536) "[{\22a\22:\22")
   (func (export "trackside:plugin/stage@0.1.0#handle") (result i32)
-    (local $left i32)
-    (local $at i32)
-    (i32.store8 (i32.const 65536) (i32.const 91))
-    (local.set $at (i32.const 65537))
-    (local.set $left (i32.const 100000))
-    (loop $again
-      (i64.store (local.get $at) (i64.const 0x2c7d313a2261227b))
-      (local.set $at (i32.add (local.get $at) (i32.const 8)))
-      (local.set $left (i32.sub (local.get $left) (i32.const 1)))
-      (br_if $again (local.get $left)))
-    (i32.store16 (local.get $at) (i32.const 0x5d31))
-    (call $set_payload (i32.const 65536) (i32.const 800003))
-    (call $compile (i32.const 288) (i32.const 1) (i32.const 512))
+    (memory.fill (i32.const 65543) (i32.const 120) (i32.const 900000))
+    (i32.store (i32.const 965543) (i32.const 0x5d7d22))
+    (call $set_payload (i32.const 65536) (i32.const 900010))
+    (call $compile (i32.const 304) (i32.const 1) (i32.const 512))
     (if (i32.load8_u (i32.const 512)) (then
       (i32.store (i32.const 36) (i32.const 4))
       (i32.store (i32.const 40) (i32.load (i32.const 516)))

@@ -43,3 +43,19 @@ fn the_reference_of_the_plugins_is_what_they_say_of_themselves() {
     let there = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(there == made, "docs/plugins.md is out of date: UPDATE_DOCS=1 cargo test -p trackside-tests --test docs");
 }
+
+#[test]
+fn the_list_of_attacks_is_the_one_that_the_tests_use() {
+    const BEGIN: &str = "<!-- made from the list of attacks -->\n";
+    const END: &str = "<!-- end of the list of attacks -->";
+    let path = repository().join("docs/security.md");
+    let there = std::fs::read_to_string(&path).expect("the document");
+    let (before, rest) = there.split_once(BEGIN).expect("where the list begins");
+    let (_, after) = rest.split_once(END).expect("where the list ends");
+    let made = format!("{before}{BEGIN}{}\n{END}{after}", trackside_tests::attacks::table());
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &made).expect("the docs can be written");
+    }
+    let there = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(there == made, "docs/security.md is out of date: UPDATE_DOCS=1 cargo test -p trackside-tests --test docs");
+}

@@ -8,6 +8,8 @@ mod cargo;
 mod conformance;
 mod demo;
 mod faults;
+mod fuzz;
+mod hostile;
 mod nats;
 mod process;
 mod registry;
@@ -75,6 +77,13 @@ enum Task {
         #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(20..))]
         seconds: u64,
     },
+    /// Let hostile components attack, and measure what a neighbour and the host's memory have to bear meanwhile
+    Hostile {
+        /// Only attacks whose names contain this, such as `loop`
+        name: Option<String>,
+    },
+    /// Fuzz the host's side, one target after another
+    Fuzz(fuzz::Args),
     /// Try the pipeline on many seeds, with faults, against a server in memory: nothing lost, twice, out of order, invented
     Simulate(simulate::Args),
     /// Measure what Trackside costs, against moving the same messages without looking at them; writes docs/benchmarks.md
@@ -132,6 +141,8 @@ async fn perform(args: Args) -> Result<()> {
         Task::Test => test::everything(&workspace).await,
         Task::Faults { name } => faults::faults(&workspace, name.as_deref()).await,
         Task::Memory { seconds } => faults::memory(&workspace, seconds).await,
+        Task::Hostile { name } => hostile::hostile(&workspace, name.as_deref()).await,
+        Task::Fuzz(args) => fuzz::run(&workspace, &args).await,
         Task::Simulate(args) => simulate::run(&workspace, &args).await,
         Task::Bench(_) => bench::run(&workspace).await,
         Task::Measure(args) => bench::measure(&workspace, &args).await,

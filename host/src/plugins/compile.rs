@@ -51,8 +51,8 @@ impl CompileIn {
     pub fn child_of_this_program() -> Self {
         // The name of the program's file may lead to a newer one by now; this one leads to what is running.
         let running = Path::new("/proc/self/exe");
-        let program = if running.exists() { Ok(running.to_owned()) } else { std::env::current_exe() };
-        program.map_or(Self::ThisProcess, Self::Child)
+        let program = if running.exists() { None } else { std::env::current_exe().ok() };
+        Self::Child(program.unwrap_or_else(|| running.to_owned()))
     }
 }
 

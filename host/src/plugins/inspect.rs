@@ -6,7 +6,7 @@ use wasmparser::{Encoding, Parser, Payload};
 use crate::rules::Grants;
 
 use super::error::LoadError;
-use super::offer;
+use super::{offer, text};
 
 /// Largest component that is looked at.
 pub const MAX_COMPONENT_BYTES: usize = 64 << 20;
@@ -16,6 +16,9 @@ pub const CONTRACT_VERSION: &str = "0.1.0";
 
 /// Most imports, and exports, that a component may have at its top. Python's has some thirty imports.
 const MAX_NAMES: usize = 1000;
+
+/// Longest name that is kept whole.
+const MAX_NAME_BYTES: usize = 256;
 
 /// Nesting of components and modules that is followed.
 const MAX_NESTING: usize = 64;
@@ -87,7 +90,8 @@ impl Inspection {
         }
         refuse_what_is_not_binary(bytes)?;
         let mut found = Names::default();
-        let component = found.read(bytes).map_err(|error| LoadError::Damaged { reason: error.to_string() })?;
+        let component =
+            found.read(bytes).map_err(|error| LoadError::Damaged { reason: text::line(&error.to_string(), 512) })?;
         if component && found.more {
             return Err(LoadError::Names { max: MAX_NAMES });
         }
@@ -213,8 +217,9 @@ impl Names {
     }
 }
 
+/// A name that has to be changed to be shown is none that the contract or WASI has.
 fn keep(names: &mut Vec<String>, more: &mut bool, name: &str) {
-    if names.len() < MAX_NAMES { names.push(name.to_owned()) } else { *more = true }
+    if names.len() < MAX_NAMES { names.push(text::line(name, MAX_NAME_BYTES)) } else { *more = true }
 }
 
 fn refuse_what_is_not_binary(bytes: &[u8]) -> Result<(), LoadError> {
@@ -246,7 +251,7 @@ pub(super) fn is_accepted(version: &str) -> bool {
 
 fn list(names: &[String]) -> String {
     const SHOWN: usize = 8;
-    let quoted = |name: &String| format!("`{}`", super::text::line(name, 120));
+    let quoted = |name: &String| format!("`{}`", text::line(name, 120));
     let mut list = names.iter().take(SHOWN).map(quoted).collect::<Vec<_>>().join(", ");
     if names.len() > SHOWN {
         list += &format!(" and {} more", names.len() - SHOWN);

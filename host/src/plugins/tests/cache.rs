@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
+use super::super::{CompileIn, LoadError};
 use super::*;
 
 fn engine(cache: &Path) -> Engine {
@@ -35,6 +36,22 @@ fn what_was_compiled_once_is_read_back_by_another_engine() {
     let lines = super::secrets::logged(|| runs(&engine(&folder), "forward"));
     assert_eq!((entries(&folder), lines), (kept.clone(), vec![]), "read back in silence");
     assert_eq!(fs::read(&kept[0]).expect("the entry"), written);
+}
+
+#[test]
+fn what_is_in_the_cache_needs_no_compiler_and_what_is_not_needs_one() {
+    let folder = tempfile::tempdir().expect("a directory");
+    runs(&engine(folder.path()), "forward");
+    let settings_of = EngineSettings {
+        cache: Some(folder.path().to_owned()),
+        compile_in: CompileIn::Child(folder.path().join("there is no such program")),
+        max_instances: 1,
+        ..EngineSettings::default()
+    };
+    let engine = Engine::new(settings_of).expect("an engine");
+    runs(&engine, "forward");
+    let error = engine.load(source(hostile::component("trap"), settings())).expect_err("nobody can compile it");
+    assert!(matches!(error, LoadError::Compiler { .. }), "{error}");
 }
 
 #[test]
