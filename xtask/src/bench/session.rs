@@ -53,6 +53,9 @@ impl Session {
     pub(crate) async fn run(&mut self, peers: &[Peer]) -> Result<()> {
         let scenarios = scenario::all(self.extent, peers);
         self.is_a_name = scenarios.iter().any(|scenario| self.only.as_ref() == Some(&scenario.name));
+        if self.programs.trackside.is_some() {
+            start::compile(&self.world, &self.programs).await?;
+        }
         for mut scenario in scenarios {
             if self.programs.trackside.is_none() {
                 scenario.contestants.retain(|contestant| !matches!(contestant.kind, Kind::Trackside(_)));
