@@ -4,7 +4,7 @@
 #![allow(missing_docs, reason = "criterion's macro makes public functions without any")]
 
 #[path = "../hostile/mod.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, unreachable_pub)]
 mod hostile;
 
 use std::hint::black_box;
@@ -14,6 +14,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use criterion::{Criterion, criterion_group, criterion_main};
 use trackside::message::{Headers, Message, Origin, OriginKind, Subject, SubjectPattern};
+use trackside::names::PluginName;
 use trackside::plan::SubjectIndex;
 use trackside::plugins::{ConfiguredStage, Engine, EngineSettings, Instances, PluginSource, Work};
 use trackside::rules::{Isolation, PluginSettings, Template};
@@ -57,7 +58,7 @@ fn calls(criterion: &mut Criterion) {
 fn subjects(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("subject lookup");
     for rules in [10_u32, 10_000] {
-        let pattern = |rule| SubjectPattern::parse(&format!("orders.r{rule}.*.created")).expect("a pattern");
+        let pattern = |rule| SubjectPattern::new(&format!("orders.r{rule}.*.created")).expect("a pattern");
         let patterns: Vec<_> = (0..rules).map(|rule| (pattern(rule), rule)).collect();
         let index = SubjectIndex::new(patterns.iter().map(|(pattern, rule)| (pattern, *rule)));
         let mut found = Vec::new();
@@ -83,7 +84,7 @@ fn templates(criterion: &mut Criterion) {
 
 fn stage(engine: &Engine, plugin: &str, isolation: Isolation) -> Arc<ConfiguredStage> {
     let settings = PluginSettings { isolation, ..PluginSettings::default() };
-    let name = plugin.parse().expect("a name");
+    let name = PluginName::new(plugin).expect("a name");
     let source = PluginSource { name, bytes: hostile::component(plugin).into(), settings };
     let plugin = engine.load(source).expect("a plugin");
     plugin.configure("{}".to_owned(), Vec::new(), Path::new("."), Vec::new()).expect("a stage")
@@ -92,7 +93,7 @@ fn stage(engine: &Engine, plugin: &str, isolation: Isolation) -> Arc<ConfiguredS
 fn work() -> Work {
     let (kind, id) = (OriginKind::Core, Arc::from("core:bench:1"));
     let origin = Origin { kind, id, timestamp_ms: 1_700_000_000_000, delivery: 1 };
-    let subject = Subject::parse("orders.eu.created").expect("a subject");
+    let subject = Subject::new("orders.eu.created").expect("a subject");
     Work { message: Message { subject, headers: Headers::default(), payload: payload() }, origin: Arc::new(origin) }
 }
 
