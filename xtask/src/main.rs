@@ -115,7 +115,7 @@ async fn perform(args: Args) -> Result<()> {
         Task::Faults { name } => faults::faults(&workspace, name.as_deref()).await,
         Task::Memory { seconds } => faults::memory(&workspace, seconds).await,
         Task::Simulate(args) => simulate::run(&workspace, &args).await,
-        Task::Bench(_) => bench::run(&workspace).await,
+        Task::Bench(args) => bench::run(&workspace, &args).await,
         Task::Measure(args) => bench::measure(&workspace, &args).await,
         Task::Relay(_) => Ok(()),
         Task::Demo(args) => demo::run(&workspace, &args).await,
