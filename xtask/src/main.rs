@@ -144,7 +144,7 @@ async fn perform(args: Args) -> Result<()> {
         Task::Hostile { name } => hostile::hostile(&workspace, name.as_deref()).await,
         Task::Fuzz(args) => fuzz::run(&workspace, &args).await,
         Task::Simulate(args) => simulate::run(&workspace, &args).await,
-        Task::Bench(_) => bench::run(&workspace).await,
+        Task::Bench(args) => bench::run(&workspace, &args).await,
         Task::Measure(args) => bench::measure(&workspace, &args).await,
         Task::Relay(_) => Ok(()),
         Task::Demo(args) => demo::run(&workspace, &args).await,

@@ -10,6 +10,7 @@ mod contestant;
 mod goals;
 mod latency;
 mod machine;
+mod micro;
 mod orders;
 mod page;
 mod peer;
@@ -35,7 +36,9 @@ use anyhow::{Context, Result, bail};
 use tokio::process::Command;
 
 use self::contestant::Programs;
+use self::goals::Met;
 use self::machine::Machine;
+use self::micro::Micro;
 use self::page::Page;
 use self::peer::Peer;
 use self::scenario::Extent;
@@ -72,13 +75,16 @@ pub(crate) struct MeasureArgs {
     /// The server to start
     #[arg(long)]
     nats_server: PathBuf,
+    /// The target directory where criterion has just measured single steps
+    #[arg(long)]
+    micro: Option<PathBuf>,
     /// The binary to measure; without it only the relay and peers are
     #[arg(long)]
     trackside: Option<PathBuf>,
 }
 
 /// Builds everything in release, and has it measured.
-pub(crate) async fn run(workspace: &Workspace) -> Result<()> {
+pub(crate) async fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let server = nats::provision(workspace).await?;
     let trackside = release::build(workspace).await?;
     let mut cargo = workspace.cargo();
@@ -88,6 +94,11 @@ pub(crate) async fn run(workspace: &Workspace) -> Result<()> {
     measure.arg("measure").arg("--nats-server").arg(&server.path).arg("--trackside").arg(trackside);
     // What came after `bench`; it has been parsed already, and will be again.
     measure.args(std::env::args_os().skip(2));
+    let wants_micro = args.only.as_deref().map_or(!args.quick, |only| micro::NAME.contains(only));
+    if wants_micro {
+        micro::run(workspace).await?;
+        measure.arg("--micro").arg(&workspace.target);
+    }
     shell::run("the benchmarks", &mut measure, BUILD_LIMIT).await
 }
 
@@ -112,7 +123,12 @@ pub(crate) async fn measure(workspace: &Workspace, measure: &MeasureArgs) -> Res
         measured = session.run(&args.peers) => measured?,
         done = interrupted() => { done?; bail!("interrupted; everything was stopped") }
     }
-    let results = session.finish().await?;
+    let mut results = session.finish().await?;
+    results.micro = measure.micro.as_deref().map(Micro::read).transpose()?;
+    let goals = tables::goals(goals::all(&results).into_iter().filter(|goal| goal.met != Met::NotMeasured));
+    if let Some(goals) = goals {
+        println!("\n{goals}");
+    }
     let load_after = machine::load()?;
     println!("\n{:<12} {load_after}\n{:<12} {:.0} s", "load average", "took", begin.elapsed().as_secs_f64());
     let wrong = results.wrong.join("\n  ");

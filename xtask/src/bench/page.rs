@@ -51,10 +51,6 @@ impl Page<'_> {
         let [before, after] = &self.loads;
         let loads = format!("{before}, {after} (over 1, 5 and 15 minutes, before and after)");
         let facts: Vec<_> = facts.chain([["load average".to_owned(), loads]]).collect();
-        let goals: Vec<_> = goals::all(self.results)
-            .into_iter()
-            .map(|goal| [goal.scenario.to_owned(), goal.goal.to_owned(), goal.measured, goal.met.as_str().to_owned()])
-            .collect();
         [
             "# Benchmarks\n\nWhat Trackside costs, against the raw cost of moving the same messages without looking at \
              them. This page and its\npictures are made by the harness:\n"
@@ -64,7 +60,7 @@ impl Page<'_> {
             "## Goals\n\nRatios and differences are taken run by run within a round; medians, with the least and the \
              most.\n"
                 .to_owned(),
-            tables::markdown(["scenario", "goal", "measured", ""], &goals),
+            tables::goals(goals::all(self.results).into_iter()).unwrap_or_default(),
             self.throughput(),
             self.latency(),
             format!("## Starting, reloading, idling\n\n{}", tables::life(self.results)),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::latency::Latency;
+use super::micro::Micro;
 use super::scenario::Scenario;
 use super::stats::Spread;
 use super::throughput::Measured;
@@ -16,6 +17,8 @@ pub(crate) struct Results {
     pub(crate) reloads: Vec<Reload>,
     /// Resident memory in bytes, of a Trackside that has had nothing to do.
     pub(crate) idle: Vec<u64>,
+    /// What single steps cost.
+    pub(crate) micro: Option<Micro>,
     /// What did not pass the arrival check, and so is no result.
     pub(crate) wrong: Vec<String>,
 }

@@ -8,8 +8,8 @@ use super::work::Work;
 
 /// The label of the raw relay, to which others are compared.
 pub(crate) const RELAY: &str = "raw relay";
-/// The label of the pipeline with fresh instances for every message.
-pub(crate) const ISOLATED: &str = "trackside validate+mask+route, isolated";
+/// What is added to the label of a pipeline with fresh instances for every message.
+pub(crate) const ISOLATED: &str = ", isolated";
 
 /// Keys of a load that nobody keeps in order.
 const KEYS: usize = 100;
@@ -76,6 +76,7 @@ pub(crate) fn all(extent: Extent, peers: &[Peer]) -> Vec<Scenario> {
     for keys in [1, 100, 100_000] {
         all.push(ordered(keys, extent, peers));
     }
+    all.push(isolated(extent));
     all.push(rules(extent));
     all.push(lanes(extent));
     for transport in [Transport::Core, Transport::JetStream] {
@@ -91,7 +92,6 @@ fn payload(name: String, transport: Transport, bytes: usize, count: usize, exten
         contestants.push(trackside(format!("trackside {work}"), work, Shape::PLAIN));
         contestants.extend(peers.iter().map(|peer| peer.contestant(work, false)));
     }
-    contestants.push(trackside(ISOLATED.to_owned(), Work::Check, Shape { isolated: true, ..Shape::PLAIN }));
     let (measure, rounds) = (Measure::Throughput, extent.rounds());
     Scenario { name, measure, transport, bytes, keys: KEYS, count, rounds, contestants }
 }
@@ -109,6 +109,27 @@ fn ordered(keys: usize, extent: Extent, peers: &[Peer]) -> Scenario {
         keys,
         // One key goes through one message after another, each waiting for the stream: slowly, on purpose.
         count: if keys == 1 { extent.count(4_000, 20_000) } else { extent.count(20_000, 80_000) },
+        rounds: extent.rounds(),
+        contestants,
+    }
+}
+
+/// Pipelines with fresh instances for every message, beside the same without. An instance is configured when it is made,
+/// so what it costs depends on the plugin.
+fn isolated(extent: Extent) -> Scenario {
+    let mut contestants = Vec::new();
+    for work in [Work::Check, Work::Mask] {
+        let label = format!("trackside {work}");
+        contestants.push(trackside(label.clone(), work, Shape::PLAIN));
+        contestants.push(trackside(label + ISOLATED, work, Shape { isolated: true, ..Shape::PLAIN }));
+    }
+    Scenario {
+        name: "core-isolated".to_owned(),
+        measure: Measure::Throughput,
+        transport: Transport::Core,
+        bytes: 1_000,
+        keys: KEYS,
+        count: extent.count(1_000, 5_000),
         rounds: extent.rounds(),
         contestants,
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::contestant::{Contestant, Kind, Programs};
 use super::latency::{self, Latency};
@@ -14,7 +14,7 @@ use super::stats::grouped;
 use super::task::Transport;
 use super::throughput::{self, Judged, Measured};
 use super::world::{Load, World};
-use super::{reload, start, tables};
+use super::{micro, reload, start, tables};
 use crate::nats::Server;
 
 /// The share of the maximum rate at which latency is measured.
@@ -25,6 +25,7 @@ const LATENCY_SECONDS: [f64; 2] = [6.0, 2.5];
 const START: &str = "start";
 const RELOAD: &str = "reload";
 const IDLE: &str = "idle";
+const OTHERS: [&str; 4] = [START, RELOAD, IDLE, micro::NAME];
 
 /// A run of the benchmarks.
 pub(crate) struct Session {
@@ -52,7 +53,14 @@ impl Session {
     /// Runs every scenario, and prints what came of it.
     pub(crate) async fn run(&mut self, peers: &[Peer]) -> Result<()> {
         let scenarios = scenario::all(self.extent, peers);
+        let names: Vec<_> = scenarios.iter().map(|scenario| scenario.name.as_str()).chain(OTHERS).collect();
+        if !names.iter().any(|name| self.wants(name)) {
+            bail!("there is no such scenario; there are {}", names.join(", "));
+        }
         self.is_a_name = scenarios.iter().any(|scenario| self.only.as_ref() == Some(&scenario.name));
+        if self.programs.trackside.is_some() {
+            start::compile(&self.world, &self.programs).await?;
+        }
         for mut scenario in scenarios {
             if self.programs.trackside.is_none() {
                 scenario.contestants.retain(|contestant| !matches!(contestant.kind, Kind::Trackside(_)));
@@ -170,7 +178,10 @@ impl Session {
         if self.wants(IDLE) {
             self.results.idle = start::idle(world, programs, rounds).await?;
         }
-        println!("\n{}", tables::life(&self.results));
+        let life = tables::life(&self.results);
+        if !life.is_empty() {
+            println!("\n{life}");
+        }
         Ok(())
     }
 

@@ -20,6 +20,12 @@ fn contestant() -> Contestant {
     Contestant { label: String::new(), kind: Kind::Trackside(Shape::PLAIN), work: Work::Five, ordered: false }
 }
 
+/// Has the standard plugins compiled, so that no run that is measured has to.
+pub(crate) async fn compile(world: &World, programs: &Programs) -> Result<()> {
+    let running = contestant().start(world, programs, Transport::Core).await?;
+    running.stop(world).await
+}
+
 /// Starts it so many times with an empty folder of compiled plugins, and so many times with a full one.
 pub(crate) async fn times(world: &World, programs: &Programs, rounds: usize) -> Result<Start> {
     world.empty_source().await?;

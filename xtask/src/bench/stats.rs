@@ -23,11 +23,14 @@ impl Spread {
     }
 }
 
-/// `median (least–most)`, with as many decimals as the precision says.
+/// `median (least–most)`, with as many decimals as the precision says; of one value, that value.
 impl fmt::Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let decimals = f.precision().unwrap_or(0);
         let [median, least, most] = [self.median, self.least, self.most].map(|value| grouped(value, decimals));
+        if self.least.to_bits() == self.most.to_bits() {
+            return f.write_str(&median);
+        }
         write!(f, "{median} ({least}\u{2013}{most})")
     }
 }
@@ -56,6 +59,7 @@ mod tests {
         let spread = Spread::of([3.0, 1.0, 2.0]).expect("values");
         assert_eq!(spread, Spread { median: 2.0, least: 1.0, most: 3.0 });
         assert_eq!(Spread::of([1.0, 2.0]).expect("values").median.to_bits(), 1.5_f64.to_bits());
+        assert_eq!(format!("{:.1}", Spread::of([2.0]).expect("a value")), "2.0");
         assert_eq!(Spread::of([]), None);
         assert_eq!(format!("{spread:.1}"), "2.0 (1.0\u{2013}3.0)");
     }

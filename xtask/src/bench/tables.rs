@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::goals::Goal;
 use super::latency::Latency;
 use super::results::{Reload, Results, Row, Start, Table};
 use super::stats::{Spread, grouped};
@@ -94,6 +95,14 @@ pub(crate) fn life(results: &Results) -> String {
         rows.push(["memory with nothing to do, four standard plugins".to_owned(), mebibytes(*idle) + " MiB"]);
     }
     if rows.is_empty() { String::new() } else { markdown(["", "median (least\u{2013}most)"], &rows) }
+}
+
+/// What is aimed at; nothing if there are none.
+pub(crate) fn goals(goals: impl Iterator<Item = Goal>) -> Option<String> {
+    let row =
+        |goal: Goal| [goal.scenario.to_owned(), goal.goal.to_owned(), goal.measured, goal.met.as_str().to_owned()];
+    let rows: Vec<_> = goals.map(row).collect();
+    (!rows.is_empty()).then(|| markdown(["scenario", "goal", "measured", ""], &rows))
 }
 
 /// Durations in milliseconds.

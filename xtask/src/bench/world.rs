@@ -12,12 +12,16 @@ use tokio::sync::mpsc;
 
 use super::orders::{Orders, SCHEMA};
 use super::task::{NUMBER, Transport, WINDOW};
+use super::work::Place;
 use crate::nats::{self, Server};
 use crate::process::Process;
 
 /// The stream that is read, and the one that is written.
 pub(crate) const SOURCE: &str = "BENCH_IN";
 pub(crate) const OUT: &str = "BENCH_OUT";
+
+/// The one for dead letters of messages of core NATS.
+const DEAD: &str = "BENCH_DEAD";
 
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 
@@ -54,7 +58,10 @@ impl World {
         };
         let (sender, receiver) = (connect().await?, connect().await?);
         let jetstream = jetstream::new(receiver.clone());
-        Ok(Self { sender, receiver, jetstream, nats, folder, url })
+        let world = Self { sender, receiver, jetstream, nats, folder, url };
+        // Dead letters have to be stored, wherever messages come from; whoever listens gets them as well.
+        world.make_anew(DEAD, &Transport::Core.out(Place::Dead)).await?;
+        Ok(world)
     }
 
     /// Ends the server.
