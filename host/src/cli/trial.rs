@@ -149,7 +149,7 @@ fn run(plan: &Plan, runner: &mut Runner, trial: &Trial, number: u64) -> Result<V
         plan.sources[&source].index.find(subject, &mut found);
         let outcomes: Vec<_> = found
             .iter()
-            .map(|&rule| (rule as usize, runner.run(plan, &plan.rules[rule as usize], &trial.message, &origin)))
+            .map(|&rule| (rule as usize, runner.run(plan, &plan.rules[rule as usize], &trial.message, &origin, &[])))
             .collect();
         if !outcomes.is_empty() {
             all.extend(observations(plan, &source, &trial.message, &origin, &outcomes));

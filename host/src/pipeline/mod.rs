@@ -4,6 +4,7 @@
 mod dead;
 mod emit;
 mod flight;
+mod hold;
 mod intake;
 mod job;
 mod lane;
@@ -13,6 +14,9 @@ mod ready;
 mod schedule;
 mod settle;
 mod stages;
+mod survive;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use dead::without_payload;
 pub use dead::{Tries, dead_letter, header};
