@@ -1,5 +1,5 @@
 ;; Attacks on demand: the payload's first byte says what `handle` does. `t` traps, `x` rejects, `d` drops, `r` with a
-;; digit asks for another try until it is that one, and everything else is forwarded.
+;; digit asks for another try until it is that one, `s` is slow, and everything else is forwarded.
 (module
   (import "trackside:plugin/message@0.1.0" "payload" (func $payload (param i32)))
   (import "trackside:plugin/message@0.1.0" "delivery" (func $delivery (result i32)))
@@ -20,6 +20,7 @@
   (func (export "trackside:plugin/stage@0.1.0#handle") (result i32)
     (local $text i32)
     (local $first i32)
+    (local $turns i32)
     (global.set $next (i32.const 1024))
     (call $payload (i32.const 512))
     (if (i32.eqz (i32.load (i32.const 516))) (then (return (i32.const 16))))
@@ -28,6 +29,12 @@
     (if (i32.eq (local.get $first) (i32.const 116)) (then (unreachable)))
     (if (i32.eq (local.get $first) (i32.const 120)) (then (return (i32.const 64))))
     (if (i32.eq (local.get $first) (i32.const 100)) (then (return (i32.const 96))))
+    (if (i32.eq (local.get $first) (i32.const 115))
+      (then
+        (local.set $turns (i32.const 1000000))
+        (loop $turn
+          (local.set $turns (i32.sub (local.get $turns) (i32.const 1)))
+          (br_if $turn (local.get $turns)))))
     (if (i32.and
           (i32.eq (local.get $first) (i32.const 114))
           (i32.lt_u

@@ -106,6 +106,11 @@ impl Server {
         self.process.kill();
     }
 
+    /// Tells it to send its clients away and end, as an operator does before maintenance.
+    pub fn lame_duck(&self) {
+        self.process.signal("USR2");
+    }
+
     /// Kills it as a power failure would, and starts it again on the same port and store.
     pub async fn restart(&mut self) {
         self.process.kill();

@@ -156,6 +156,49 @@ async fn a_corrected_rule_helps_what_is_stuck() {
 }
 
 #[tokio::test]
+async fn a_source_that_a_message_paused_goes_on_when_the_rule_is_deleted() {
+    let stuck = rule("", "", "[rule.on-failure]\ngive-up = \"pause\"\ntries = 1\nbackoff = [\"100ms\"]\n");
+    let (server, setup) = world(SHARED, &stuck).await;
+    let trackside = Trackside::start(&setup).await;
+    publish(&server, &[("orders.a", "r\u{7f} never")]).await;
+    until("the pause", async || (trackside.admin("GET", "/readyz").await.0 == 503).then_some(())).await;
+    setup
+        .write("rules/orders.toml", stuck.replace("name = \"orders\"", "name = \"b\"").replace("orders.>", "orders.b"));
+    publish(&server, &[("orders.b", "behind")]).await;
+    assert_eq!(texts(&server.stored("CLEAN", 1).await), ["behind"]);
+    until("readiness", async || (trackside.admin("GET", "/readyz").await.0 == 200).then_some(())).await;
+    server.settled("ORDERS", "trackside").await;
+}
+
+#[tokio::test]
+async fn under_contention_urgent_messages_go_first_and_the_others_go_on() {
+    let source = |name: &str| {
+        format!(
+            "[sources.{name}]\nstream = \"ORDERS\"\ndurable = \"{name}\"\nfilter-subjects = [\"orders.{name}\"]\n\
+             priority = \"{name}\"\n"
+        )
+    };
+    let of = |name: &str| {
+        let named = rule("", "", "").replace("orders.>", &format!("orders.{name}"));
+        named.replace("\"orders\"", &format!("\"{name}\"")).replace("clean.orders", &format!("clean.{name}"))
+    };
+    let (server, setup) = world(&(source("high") + &source("low")), &(of("high") + &of("low"))).await;
+    let config = std::fs::read_to_string(setup.path().join("trackside.toml")).expect("it was written");
+    setup.write("trackside.toml", config.replace("[runtime]", "[runtime]\nlanes = 1"));
+    let count = 480;
+    publish(&server, &[[("orders.low", "slow")], [("orders.high", "slow")]].concat().repeat(count)).await;
+    let _trackside = Trackside::start(&setup).await;
+    let stored = server.stored("CLEAN", 2 * count).await;
+    let low: Vec<bool> = stored.iter().map(|stored| stored.subject == "clean.low").collect();
+    let last_high = low.iter().rposition(|low| !low).expect("there are urgent ones");
+    let meanwhile = low[..last_high].iter().filter(|low| **low).count();
+    // One in 17, besides what a lane took before the urgent ones came.
+    assert!((count / 17..count / 4).contains(&meanwhile), "{meanwhile} went before the last of {count} urgent ones");
+    let waited = low[..last_high].split(|low| *low).map(<[bool]>::len).max().unwrap_or(0);
+    assert!(waited <= 64, "{waited} urgent ones in a row");
+}
+
+#[tokio::test]
 async fn while_dead_letters_cannot_be_stored_the_message_stays_and_readiness_says_so() {
     let (server, setup) =
         world(SHARED, &rule("", "", "[rule.on-failure]\ndead-letter = \"dead.orders\"\nbackoff = [\"100ms\"]\n")).await;

@@ -99,6 +99,47 @@ async fn network_cut() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn network_cut_for_long() {
+    let (count, cuts) = (scale(4_000, 60_000), scale(1, 6));
+    let server = Server::start().await;
+    flow::streams(&server.url(), 1).await;
+    let proxies = [Proxy::start(server.port()).await, Proxy::start(server.port()).await];
+    let setups = [flow::setup(&proxies[0].url()), flow::setup(&proxies[1].url())];
+    let instances = [Trackside::start(&setups[0]).await, Trackside::start(&setups[1]).await];
+    let story = Story::begin(&server.url(), count);
+    story.producer.pause(true);
+    let produce = async |more: usize| {
+        story.producer.pause(false);
+        story.producer.reached((story.producer.sent() + more).min(count)).await;
+        story.producer.pause(true);
+    };
+    for cut in 0..cuts {
+        let before = [received(&instances[0]).await, received(&instances[1]).await];
+        produce(count / (2 * cuts + 1)).await;
+        let reads = async |number: usize| (received(&instances[number]).await > before[number]).then_some(number);
+        let reader = until("one of them to read", async || reads(0).await.or(reads(1).await)).await;
+        proxies[reader].set([Network::Stalls, Network::Drops, Network::Down][cut % 3]);
+        produce(count / (2 * cuts + 1)).await;
+        // The other one reads once the pin of the one that is cut off has run out, and goes on once what that had in hand
+        // has come again.
+        until("the other one to take over", async || reads(1 - reader).await).await;
+        server.settled("ORDERS", "trackside").await;
+        proxies[reader].set(Network::Works);
+    }
+    story.producer.pause(false);
+    let how = format!("{cuts} times, stalled, dropped and reset in turn");
+    story.conclude("network of the instance that reads cut until another has taken over", &how).await;
+    for instance in instances {
+        assert_eq!(instance.drain().await, 0);
+    }
+}
+
+/// How many deliveries an instance has had.
+async fn received(instance: &Trackside) -> f64 {
+    instance.metrics().await["trackside_source_received_total{source=\"orders\"}"]
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn leader_lost() {
     let (count, losses) = (scale(2_000, 30_000), scale(1, 4));
     let mut cluster = Cluster::start().await;

@@ -234,3 +234,36 @@ async fn readiness_is_false_while_the_server_is_gone_and_true_again_after() {
     clean(&server, 1).await;
     assert_eq!(trackside.drain().await, 0);
 }
+
+#[tokio::test]
+async fn a_server_that_sends_its_clients_away_is_told_of_and_survived() {
+    let (mut server, setup) = world().await;
+    let trackside = Trackside::start(&setup).await;
+    server.lame_duck();
+    until("the log to tell of it", async || trackside.log().contains("lame duck mode").then_some(())).await;
+    server.restart().await;
+    publish(&server, 0..10).await;
+    clean(&server, 10).await;
+    assert_eq!(trackside.drain().await, 0);
+}
+
+#[tokio::test]
+async fn a_source_whose_stream_is_deleted_says_so_and_goes_on_when_it_is_made_again() {
+    let (server, setup) = world().await;
+    let trackside = Trackside::start(&setup).await;
+    publish(&server, 0..10).await;
+    clean(&server, 10).await;
+    let context = async_nats::jetstream::new(server.client().await);
+    context.delete_stream("ORDERS").await.expect("it is there");
+    until("readiness to tell of it", async || {
+        let (status, body) = trackside.admin("GET", "/readyz").await;
+        (status == 503 && body.contains("stream `ORDERS`")).then_some(())
+    })
+    .await;
+    assert!(trackside.log().contains("the source ended; it is opened again"), "{}", trackside.log());
+    server.stream("ORDERS", &["orders.>"]).await;
+    until("readiness to return", async || (trackside.admin("GET", "/readyz").await.0 == 200).then_some(())).await;
+    publish(&server, 10..20).await;
+    clean(&server, 20).await;
+    assert_eq!(trackside.drain().await, 0);
+}

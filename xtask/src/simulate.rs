@@ -17,7 +17,8 @@ pub(crate) struct Args {
     /// Show one seed, with everything that happens, instead of trying many
     #[arg(long)]
     seed: Option<u64>,
-    /// Play a bug that has to be found: early-ack, early-confirm, dropped-nak, mixed-lanes, ignored-ids, no-barrier
+    /// Play a bug that has to be found: early-ack, early-confirm, dropped-nak, mixed-lanes, ignored-ids, no-barrier,
+    /// half-batches
     #[arg(long)]
     bug: Option<String>,
 }

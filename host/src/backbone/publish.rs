@@ -236,17 +236,18 @@ impl Publisher {
     /// results tell the same. The others are published as by [`publish`](Self::publish). There is a result for each
     /// output, in the order of the outputs.
     ///
-    /// A batch of which the stream has something already is completed instead of stored again. The server in memory
-    /// stores one by one.
+    /// A batch of which the stream has something already is completed instead of stored again.
     pub async fn publish_together(&self, outputs: Vec<Outgoing>) -> Vec<Result<Pending, PublishError>> {
-        if let PublisherKind::Nats(nats) = &self.0 {
-            return nats.publish_together(outputs).await;
+        match &self.0 {
+            PublisherKind::Nats(nats) => nats.publish_together(outputs).await,
+            PublisherKind::Memory(client) => {
+                let sent = client.publish_together(outputs).await.into_iter();
+                let pending = |(subject, sent): (Subject, Result<memory::Pending, _>)| {
+                    sent.map(|pending| Pending { subject, kind: PendingKind::Memory(pending) })
+                };
+                sent.map(pending).collect()
+            }
         }
-        let mut results = Vec::with_capacity(outputs.len());
-        for outgoing in outputs {
-            results.push(self.publish(outgoing).await);
-        }
-        results
     }
 }
 

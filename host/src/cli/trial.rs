@@ -146,7 +146,7 @@ fn run(plan: &Plan, runner: &mut Runner, trial: &Trial, number: u64) -> Result<V
     };
     let mut all = Vec::new();
     for (source, rules) in takers.into_iter().filter(|(_, rules)| !rules.is_empty()) {
-        let run = |rule| (rule, runner.run(plan, &plan.rules[rule], &trial.message, &origin));
+        let run = |rule| (rule, runner.run(plan, &plan.rules[rule], &trial.message, &origin, &[]));
         let outcomes: Vec<_> = rules.into_iter().map(run).collect();
         all.extend(observations(plan, source, &trial.message, &origin, &outcomes));
     }

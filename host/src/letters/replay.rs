@@ -106,7 +106,7 @@ impl<'a> Replayer<'a> {
         let (plan, runner) = (self.plan, &mut self.runner);
         // A guest's virtual WASI may block on the runtime, which has to know that this thread does.
         let outcomes = tokio::task::block_in_place(|| {
-            let run = |rule: usize| (rule, runner.run(plan, &plan.rules[rule], &message, &origin));
+            let run = |rule: usize| (rule, runner.run(plan, &plan.rules[rule], &message, &origin, &[]));
             rules.into_iter().map(run).collect()
         });
         Ok(Tried { message, origin, outcomes })

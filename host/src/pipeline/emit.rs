@@ -4,7 +4,6 @@ use crate::backbone::{Outgoing, Pending, PublishError, Publisher};
 use crate::message::{Message, Origin, Subject};
 use crate::names::Revision;
 use crate::plan::{Pass, Probe, RulePlan};
-use crate::rules::GiveUp;
 
 use super::dead::{dead_letter, without_payload};
 use super::job::Task;
@@ -15,7 +14,8 @@ use super::outcome::{Failure, FailureClass, Outcome, Output};
 #[derive(Debug)]
 pub struct Routed {
     task: Task,
-    outcome: Outcome,
+    /// `None` if its rule is gone.
+    outcome: Option<Outcome>,
     observed: Vec<Observation>,
 }
 
@@ -41,6 +41,8 @@ pub(super) enum Sent {
     Retry(Failure),
     /// The message failed for good and the rule keeps no dead letters.
     Terminated(Failure),
+    /// The rule is gone: others decide about the message, when it is delivered again.
+    Withdrawn,
 }
 
 impl Routed {
@@ -49,12 +51,18 @@ impl Routed {
             Some(_) => of_task(&task, &outcome),
             None => Vec::new(),
         };
-        Self { task, outcome, observed }
+        Self { task, outcome: Some(outcome), observed }
+    }
+
+    /// A task whose rule is gone: nothing comes of it.
+    pub(super) fn withdrawn(task: Task) -> Self {
+        Self { task, outcome: None, observed: Vec::new() }
     }
 
     /// Publishes the outputs, in order. Waits only while the connection takes no more.
     pub async fn emit(self, publisher: &Publisher) -> Emitted {
         let Self { mut task, outcome, observed } = self;
+        let Some(outcome) = outcome else { return Emitted { task, sent: Sent::Withdrawn, observed } };
         let published = match outcome.failure {
             None => publish(&mut task, outcome.outputs, publisher).await,
             Some(failure) => Err(failure),
@@ -150,7 +158,7 @@ pub fn outgoing(rule: &RulePlan, revision: &Revision, origin: &Origin, output: O
 /// Decides about a failure: another try, a dead letter, or the end.
 pub(super) async fn fail(task: &Task, failure: Failure, publisher: &Publisher) -> Sent {
     let (job, rule) = (&task.job, task.rule());
-    let more = task.tries < rule.on_failure.tries || rule.on_failure.give_up == GiveUp::Pause;
+    let more = task.tries < rule.on_failure.tries || rule.pauses();
     if failure.retry.is_some() && more {
         return Sent::Retry(failure);
     }

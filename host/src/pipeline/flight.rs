@@ -13,8 +13,9 @@ use crate::telemetry::SourceMetrics;
 
 use super::job::Job;
 
-/// Messages handed back whose first try is remembered.
-const MAX_REMEMBERED_MESSAGES: usize = 100_000;
+/// Messages handed back whose first try is remembered at least; of up to twice as many it may be. Other instances may
+/// get them, so that what is remembered need not ever be asked for: the oldest is forgotten.
+const REMEMBERED_MESSAGES: usize = 50_000;
 
 /// One source's messages in flight.
 #[derive(Debug)]
@@ -28,12 +29,28 @@ pub struct InFlight {
     stuck: watch::Sender<usize>,
 }
 
+/// A message's pause of its source, which ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Paused(Arc<InFlight>);
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        self.0.stuck.send_modify(|count| *count = count.saturating_sub(1));
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
     /// By id; of durable sources only, since no other delivers twice.
     jobs: HashMap<Arc<str>, Weak<Job>>,
-    /// When messages that were handed back were tried first.
-    first_tries: HashMap<Arc<str>, SystemTime>,
+    first_tries: FirstTries,
+}
+
+/// When messages that were handed back were tried first.
+#[derive(Debug, Default)]
+struct FirstTries {
+    newer: HashMap<Arc<str>, SystemTime>,
+    older: HashMap<Arc<str>, SystemTime>,
 }
 
 impl InFlight {
@@ -61,25 +78,26 @@ impl InFlight {
         let id = &job.origin.id;
         let mut state = self.state();
         state.jobs.remove(id);
-        if comes_again && state.first_tries.len() < MAX_REMEMBERED_MESSAGES {
-            state.first_tries.entry(Arc::clone(id)).or_insert_with(|| job.first_try());
+        if comes_again {
+            state.first_tries.remember(id, job.first_try());
         } else {
-            state.first_tries.remove(id);
+            state.first_tries.forget(id);
         }
     }
 
     /// When this message was tried first, as far as this process knows.
     pub(super) fn first_try(&self, origin: &Origin) -> SystemTime {
         let known = match origin.kind {
-            OriginKind::JetStream if origin.delivery > 1 => self.state().first_tries.get(&origin.id).copied(),
+            OriginKind::JetStream if origin.delivery > 1 => self.state().first_tries.of(&origin.id),
             _ => None,
         };
         known.unwrap_or_else(SystemTime::now)
     }
 
-    /// A message keeps the source paused, or does so no longer.
-    pub(super) fn stuck(&self, stuck: bool) {
-        self.stuck.send_modify(|count| *count = if stuck { *count + 1 } else { count.saturating_sub(1) });
+    /// A message keeps the source paused from now on.
+    pub(super) fn pause(self: &Arc<Self>) -> Paused {
+        self.stuck.send_modify(|count| *count += 1);
+        Paused(Arc::clone(self))
     }
 
     /// Waits until no message keeps the source paused. Cancel safe.
@@ -124,5 +142,43 @@ impl InFlight {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl FirstTries {
+    fn remember(&mut self, id: &Arc<str>, time: SystemTime) {
+        if self.newer.len() >= REMEMBERED_MESSAGES {
+            self.older = std::mem::take(&mut self.newer);
+        }
+        self.newer.insert(Arc::clone(id), time);
+    }
+
+    fn forget(&mut self, id: &str) {
+        self.newer.remove(id);
+        self.older.remove(id);
+    }
+
+    fn of(&self, id: &str) -> Option<SystemTime> {
+        self.newer.get(id).or_else(|| self.older.get(id)).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_messages_that_never_come_back_the_oldest_are_forgotten() {
+        let mut first_tries = FirstTries::default();
+        let id = |number: usize| Arc::from(number.to_string());
+        let many = REMEMBERED_MESSAGES * 3;
+        for number in 0..=many {
+            first_tries.remember(&id(number), SystemTime::UNIX_EPOCH);
+        }
+        assert_eq!(first_tries.of(&id(many)), Some(SystemTime::UNIX_EPOCH), "the newest is known");
+        assert_eq!(first_tries.of(&id(many - REMEMBERED_MESSAGES)), Some(SystemTime::UNIX_EPOCH));
+        assert_eq!(first_tries.of(&id(0)), None);
+        first_tries.forget(&id(many));
+        assert_eq!(first_tries.of(&id(many)), None);
     }
 }

@@ -12,7 +12,8 @@ use crate::message::{Message, Origin, Subject};
 use crate::plan::{Plan, Probe, RulePlan};
 
 use super::dead::Tries;
-use super::flight::InFlight;
+use super::flight::{InFlight, Paused};
+use super::hold::Hold;
 use super::intake::Place;
 
 /// What becomes of a delivery.
@@ -70,10 +71,14 @@ pub struct Task {
     pub(super) key: Option<LaneKey>,
     /// What its result decides about.
     pub(super) probes: Vec<Probe>,
+    /// What it holds while it is in a lane or being settled.
+    pub(super) hold: Option<Hold>,
     /// Whether it was tried here before.
     pub(super) tried_here: bool,
-    /// Whether its source is paused until it succeeds.
-    pub(super) stuck: bool,
+    /// Keeps its source paused until it succeeds.
+    pub(super) stuck: Option<Arc<Paused>>,
+    /// Whether host code panicked the last time.
+    pub(super) broke_off: bool,
 }
 
 /// A lane: the rule's number, and the hash of the messages' key.
@@ -188,8 +193,41 @@ impl Task {
             waits: tries - 1,
             key,
             probes: Vec::new(),
+            hold: None,
             tried_here: false,
-            stuck: false,
+            stuck: None,
+            broke_off: false,
+        }
+    }
+
+    /// The same task, holding nothing.
+    pub(super) fn copy(&self) -> Self {
+        Self {
+            job: Arc::clone(&self.job),
+            plan: Arc::clone(&self.plan),
+            rule: self.rule,
+            tries: self.tries,
+            waits: self.waits,
+            key: self.key,
+            probes: Vec::new(),
+            hold: None,
+            tried_here: self.tried_here,
+            stuck: self.stuck.clone(),
+            broke_off: self.broke_off,
+        }
+    }
+
+    /// Makes it ready for its next try here; the last one may have been one that counts. If its tries are used up and
+    /// giving up means to pause, it pauses its source.
+    pub(super) fn try_again(&mut self, counts: bool) {
+        self.tried_here = true;
+        self.waits = self.waits.saturating_add(1);
+        self.tries = self.tries.saturating_add(counts.into());
+        if self.stuck.is_none() && self.tries > self.rule().on_failure.tries && self.rule().pauses() {
+            self.stuck = Some(Arc::new(self.job.flight.pause()));
+            let (rule, id, source) = (&self.rule().name, &self.job.origin.id, &self.job.flight.source);
+            tracing::error!(%rule, %id, %source,
+                "a message has used up its tries; its source pauses until it succeeds");
         }
     }
 
@@ -200,16 +238,17 @@ impl Task {
     }
 
     /// Takes the newest plan for its next try, as a message does that is delivered again, so that a corrected rule helps
-    /// what is stuck. Without a rule of this name that still takes it, the old plan has to do.
-    pub(super) fn renew(&mut self, newest: &Arc<Plan>) {
-        let (number, subject) = (self.rule().number, self.job.message.subject.as_str());
+    /// what is stuck. False if that plan has no rule of this name that takes the message.
+    pub(super) fn renew(&mut self, newest: &Arc<Plan>) -> bool {
         if Arc::ptr_eq(&self.plan, newest) {
-            return;
+            return true;
         }
-        if let Some(rule) = newest.rules.iter().position(|rule| rule.number == number && rule.subject.matches(subject))
-        {
-            (self.plan, self.rule) = (Arc::clone(newest), rule);
-        }
+        let (number, subject) = (self.rule().number, self.job.message.subject.as_str());
+        let source = &self.job.flight.source;
+        let taking = |rule: &RulePlan| rule.number == number && rule.source == *source && rule.subject.matches(subject);
+        let Some(rule) = newest.rules.iter().position(taking) else { return false };
+        (self.plan, self.rule) = (Arc::clone(newest), rule);
+        true
     }
 
     /// Where the message came from, as a plugin sees it: a try here counts like a delivery.

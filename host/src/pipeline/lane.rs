@@ -15,10 +15,12 @@ use crate::telemetry::Readiness;
 use super::emit::{Emitted, Routed};
 use super::job::Task;
 use super::observe::Observer;
-use super::schedule::{HandedBack, Scheduler};
+use super::outcome::{Failure, FailureClass, Outcome};
+use super::schedule::{Scheduler, hand_back};
 use super::settle::{Settler, Shelf};
 use super::speed::{BATCH, Batch, Ran, Seat};
 use super::stages::Runner;
+use super::survive::survive;
 
 /// Stack of a lane: guests may use 1 MiB of it, and the host calls they make need room beyond.
 const STACK_BYTES: usize = 4 << 20;
@@ -150,12 +152,6 @@ impl Drop for Lanes {
     }
 }
 
-async fn hand_back(tasks: HandedBack) {
-    for task in tasks {
-        task.job.hand_back().await;
-    }
-}
-
 impl Lane {
     async fn run(mut self) {
         let mut batch = Batch::default();
@@ -165,11 +161,19 @@ impl Lane {
                 && let Some(task) = batch.tasks.pop_front()
             {
                 let (rule, priority, begun) = (task.rule().number, task.rule().priority, Instant::now());
-                let routed = self.route(task);
-                let took = begun.elapsed();
+                let mut took = Duration::ZERO;
+                let emitting = async {
+                    let routed = self.route(task);
+                    took = begun.elapsed();
+                    routed.emit(&self.publisher).await
+                };
+                let emitted = survive("handling a message", emitting).await;
                 batch.ran.push(Ran { rule, priority, took });
                 spent += took;
-                let emitted = routed.emit(&self.publisher).await;
+                let Some(emitted) = emitted else {
+                    self.runner.forget();
+                    continue;
+                };
                 if self.emitted.send(emitted).await.is_err() {
                     return;
                 }
@@ -178,15 +182,21 @@ impl Lane {
     }
 
     fn route(&mut self, mut task: Task) -> Routed {
-        if task.tried_here {
-            task.renew(&self.live.pin());
+        if task.tried_here && !task.renew(&self.live.pin()) && (task.stuck.is_some() || task.job.redelivers()) {
+            return Routed::withdrawn(task);
         }
         let (job, plan) = (&task.job, &task.plan);
         if self.plan.as_ref().is_none_or(|known| !Arc::ptr_eq(known, plan)) {
             self.runner.keep_only(plan);
             self.plan = Some(Arc::clone(plan));
         }
-        let outcome = self.runner.run(plan, task.rule(), &job.message, &task.origin());
+        let rule = task.rule();
+        let outcome = if task.broke_off && task.tries > rule.on_failure.tries && !rule.pauses() {
+            let reason = "Trackside broke off whenever it handled the message; its log says why".to_owned();
+            Outcome::failed(Failure::of_rule(FailureClass::Host, reason).retried(None))
+        } else {
+            self.runner.run(plan, rule, &job.message, &task.origin(), &task.probes)
+        };
         Routed::new(task, outcome, self.observer.as_ref())
     }
 }

@@ -5,6 +5,7 @@ mod confine;
 mod dead;
 mod emit;
 mod flight;
+mod hold;
 mod intake;
 mod job;
 mod lane;
@@ -15,6 +16,9 @@ mod schedule;
 mod settle;
 mod speed;
 mod stages;
+mod survive;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use dead::without_payload;
 pub use dead::{Tries, dead_letter, header};

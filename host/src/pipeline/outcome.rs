@@ -83,6 +83,8 @@ pub enum FailureClass {
     Route,
     /// An output could not be published.
     Publish,
+    /// Trackside itself broke.
+    Host,
 }
 
 /// What one stage said to a message.
@@ -108,6 +110,7 @@ impl FailureClass {
             Self::Limit => "limit",
             Self::Route => "route",
             Self::Publish => "publish",
+            Self::Host => "host",
         }
     }
 }

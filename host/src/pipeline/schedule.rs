@@ -11,8 +11,10 @@ use tokio::time::Instant;
 
 use crate::plan::{Breaker, Pass};
 
+use super::hold::Hold;
 use super::job::{LaneKey, Task};
 use super::ready::Ready;
+use super::settle::wait;
 use super::speed::{Batch, Ran, Seat, Speed};
 
 /// Tasks that a lane takes at a time, at most: few enough that the lanes share the work evenly.
@@ -50,6 +52,8 @@ struct State {
     /// Tasks that were submitted and are not over.
     open: usize,
     closing: bool,
+    /// What was given up and has to be handed back once nothing is locked.
+    given_up: HandedBack,
 }
 
 #[derive(Debug, Default)]
@@ -106,6 +110,9 @@ impl Scheduler {
                 state.take(seat, lanes, batch);
                 if !batch.tasks.is_empty() {
                     shared.wake_lanes(&state);
+                    for task in &mut batch.tasks {
+                        task.hold = Some(Hold::of(task, self));
+                    }
                     return true;
                 }
                 if state.is_over() {
@@ -122,46 +129,59 @@ impl Scheduler {
     pub(super) fn left(&self, mut task: Task, how: Left) -> HandedBack {
         // Told to the breakers before anything asks them again.
         task.probes.clear();
+        if let Some(hold) = task.hold.take() {
+            hold.give_back();
+        }
         let number = task.rule().number;
         let mut state = self.0.state();
         state.rule(number).running -= 1;
-        let mut back = HandedBack::new();
         match how {
             Left::Over => {
                 state.open -= 1;
                 state.release(task.key);
             }
-            Left::Again(_) if state.closing && task.job.redelivers() => state.give_up(task, &mut back),
+            Left::Again(_) if state.closing && task.job.redelivers() => state.give_up(task),
             Left::Again(after) => state.put_off(Instant::now() + after, Later::Task(Box::new(task))),
         }
         state.serve(number);
         self.0.wake(&mut state);
-        back
+        std::mem::take(&mut state.given_up)
     }
 
-    /// Nothing more is submitted. What waits for a time or a breaker is handed back where that is possible; everything
-    /// else goes on to its end.
+    /// A task is gone in the middle of its lane, and this is its copy.
+    pub(super) fn broke_off(&self, mut task: Task) {
+        let after = wait(&task.rule().on_failure, task.waits, None, &task.job.origin.id);
+        task.try_again(true);
+        task.broke_off = true;
+        let given_up = self.left(task, Left::Again(after));
+        if !given_up.is_empty() {
+            // The timer hands it back.
+            let mut state = self.0.state();
+            state.given_up.extend(given_up);
+            state.retimed = true;
+            self.0.wake(&mut state);
+        }
+    }
+
+    /// Nothing more is submitted. What waits for a time or a breaker, or has to later, is handed back where that is
+    /// possible; everything else goes on to its end.
     pub(super) fn close(&self) -> HandedBack {
         let mut state = self.0.state();
         state.closing = true;
-        let mut back = HandedBack::new();
         for (time, later) in std::mem::take(&mut state.later) {
             match later {
-                Later::Task(task) if task.job.redelivers() => state.give_up(*task, &mut back),
+                Later::Task(task) if task.job.redelivers() => state.give_up(*task),
                 later => {
                     state.later.insert(time, later);
                 }
             }
         }
-        for number in 0..state.rules.len() {
-            let waiting = std::mem::take(&mut state.rules[number].waiting);
-            let (given_up, kept) = waiting.into_iter().partition::<VecDeque<_>, _>(|task| task.job.redelivers());
-            state.rules[number].waiting = kept;
-            given_up.into_iter().for_each(|task| state.give_up(task, &mut back));
+        for number in (0..).take(state.rules.len()) {
+            state.give_up_waiting(number);
         }
         state.retimed = true;
         self.0.wake(&mut state);
-        back
+        std::mem::take(&mut state.given_up)
     }
 
     /// Gives up everything that is in no lane.
@@ -193,16 +213,20 @@ impl Scheduler {
     pub(super) async fn run_timer(self) {
         loop {
             let woken = self.0.timer.notified();
-            let next = {
+            let (next, given_up) = {
                 let mut state = self.0.state();
-                if state.is_over() {
+                if state.is_over() && state.given_up.is_empty() {
                     return;
                 }
                 state.due(Instant::now());
                 state.retimed = false;
                 self.0.wake(&mut state);
-                state.later.keys().next().map(|(time, _)| *time)
+                (state.later.keys().next().map(|(time, _)| *time), std::mem::take(&mut state.given_up))
             };
+            if !given_up.is_empty() {
+                hand_back(given_up).await;
+                continue;
+            }
             match next {
                 Some(time) => {
                     tokio::select! {
@@ -262,7 +286,10 @@ impl State {
             self.rule(rule).speed.ran(took, now);
             self.ready.took(priority, rule, took);
         }
-        while let Some(task) = batch.tasks.pop_back() {
+        while let Some(mut task) = batch.tasks.pop_back() {
+            if let Some(hold) = task.hold.take() {
+                hold.give_back();
+            }
             let rule = task.rule();
             let (number, priority) = (rule.number, rule.priority);
             self.ready.give_back(priority, number, task);
@@ -317,7 +344,7 @@ impl State {
         }
         if let Err((task, until)) = self.enter(task) {
             self.rule(number).waiting.push_back(task);
-            self.look_again(number, until);
+            self.wait(number, until);
         }
     }
 
@@ -352,17 +379,30 @@ impl State {
         while let Some(task) = self.rule(number).waiting.pop_front() {
             if let Err((task, until)) = self.enter(task) {
                 self.rule(number).waiting.push_front(task);
-                return self.look_again(number, until);
+                return self.wait(number, until);
             }
         }
     }
 
-    /// Has the timer look at a rule again, if it waits for a time and not for room.
-    fn look_again(&mut self, number: u32, until: Option<Instant>) {
-        if let Some(until) = until.filter(|_| !self.rule(number).timed) {
-            self.rule(number).timed = true;
+    /// Has a rule wait for room, or until its breakers may let something pass. At the end nothing waits for breakers.
+    fn wait(&mut self, number: u32, until: Option<Instant>) {
+        let Some(until) = until else { return };
+        if self.closing {
+            self.give_up_waiting(number);
+        }
+        let rule = self.rule(number);
+        if !rule.timed && !rule.waiting.is_empty() {
+            rule.timed = true;
             self.put_off(until, Later::Rule(number));
         }
+    }
+
+    /// Gives up what waits for a rule, as far as it comes again.
+    fn give_up_waiting(&mut self, number: u32) {
+        let waiting = std::mem::take(&mut self.rule(number).waiting);
+        let (comes_again, kept) = waiting.into_iter().partition::<VecDeque<_>, _>(|task| task.job.redelivers());
+        self.rule(number).waiting = kept;
+        comes_again.into_iter().for_each(|task| self.give_up(task));
     }
 
     fn put_off(&mut self, until: Instant, later: Later) {
@@ -396,12 +436,18 @@ impl State {
     }
 
     /// Gives a task up, and those of its key that would overtake it otherwise.
-    fn give_up(&mut self, task: Task, back: &mut HandedBack) {
+    fn give_up(&mut self, task: Task) {
         let behind = task.key.and_then(|key| self.keys.remove(&key)).unwrap_or_default();
-        let before = back.len();
-        back.push(task);
-        back.extend(behind);
-        self.open -= back.len() - before;
+        self.open -= 1 + behind.len();
+        self.given_up.push(task);
+        self.given_up.extend(behind);
+    }
+}
+
+/// Hands deliveries back to their sources.
+pub(super) async fn hand_back(tasks: HandedBack) {
+    for task in tasks {
+        task.job.hand_back().await;
     }
 }
 

@@ -23,7 +23,8 @@ use super::job::{Acked, Task};
 use super::lane::LanesSettings;
 use super::observe::Observer;
 use super::outcome::{Failure, FailureClass};
-use super::schedule::{Left, Scheduler};
+use super::schedule::{Left, Scheduler, hand_back};
+use super::survive::survive;
 
 /// Emitted tasks that are taken together.
 const BATCH_TASKS: usize = 256;
@@ -56,6 +57,8 @@ struct Letters {
 /// What a task has come to.
 enum Settled {
     Over(Acked),
+    /// Over without a result, and the message comes again where it can.
+    HandedBack,
     Again {
         after: Duration,
         /// Whether it counts as a try: not if it says nothing about the message.
@@ -75,13 +78,13 @@ impl Settler {
         loop {
             tokio::select! {
                 biased;
-                Some(()) = under_way.next() => {}
+                Some(_) = under_way.next() => {}
                 taken = self.emitted.recv_many(&mut batch, BATCH_TASKS) => {
                     if taken == 0 {
                         break;
                     }
                     for emitted in batch.drain(..) {
-                        under_way.push(self.shelf.settle(emitted));
+                        under_way.push(survive("settling a message", self.shelf.settle(emitted)));
                     }
                 }
             }
@@ -104,7 +107,7 @@ impl Shelf {
         let Emitted { task, sent, observed } = emitted;
         let rule = task.rule();
         let settled = match sent {
-            Sent::Outputs(outputs, dropped) => match confirm(rule, outputs, task.job.redelivers()).await {
+            Sent::Outputs(outputs, dropped) => match confirm(&task, outputs).await {
                 Ok(count) => {
                     rule.metrics.published(count);
                     rule.metrics.dropped(dropped);
@@ -177,6 +180,11 @@ impl Shelf {
                     }
                 }
             }
+            Sent::Withdrawn => {
+                tracing::warn!(rule = %rule.name, id = %origin.id, source = %task.job.flight.source,
+                    "a message waited for its next try, and no rule of this name takes it any more; it is handed back");
+                Settled::HandedBack
+            }
             Sent::Terminated(failure) => {
                 rule.metrics.terminated();
                 if let Some(more) = rule.throttle.pass() {
@@ -212,34 +220,24 @@ impl Shelf {
     /// Takes a task out of its lane: on to its next try here, or out of the pipeline.
     async fn end(&self, mut task: Task, settled: Settled) {
         let job = Arc::clone(&task.job);
-        let (how, fate) = match settled {
+        let (how, over) = match settled {
             Settled::Again { after, counts } if job.in_place => {
-                task.tried_here = true;
-                task.waits = task.waits.saturating_add(1);
-                task.tries = task.tries.saturating_add(counts.into());
-                // Tries that are used up lead here only if giving up means to pause.
-                if !task.stuck && task.tries > task.rule().on_failure.tries {
-                    task.stuck = true;
-                    job.flight.stuck(true);
-                    tracing::error!(rule = %task.rule().name, id = %job.origin.id, source = %job.flight.source,
-                        "a message has used up its tries; its source pauses until it succeeds");
-                }
+                task.try_again(counts);
                 (Left::Again(after.min(MAX_WAIT)), None)
             }
             settled => {
-                if task.stuck {
-                    job.flight.stuck(false);
+                if task.stuck.take().is_some() {
                     tracing::info!(rule = %task.rule().name, id = %job.origin.id, source = %job.flight.source,
                         "the message that paused the source is done");
                 }
-                (Left::Over, Some(settled.fate()))
+                (Left::Over, Some(settled))
             }
         };
-        for given_up in self.scheduler.left(task, how) {
-            given_up.job.hand_back().await;
-        }
-        if let Some(fate) = fate {
-            job.over(fate).await;
+        hand_back(self.scheduler.left(task, how)).await;
+        match over {
+            Some(Settled::HandedBack) => job.hand_back().await,
+            Some(settled) => job.over(settled.fate()).await,
+            None => {}
         }
     }
 }
@@ -248,6 +246,7 @@ impl Settled {
     fn fate(&self) -> Acked {
         match self {
             Self::Over(fate) => fate.clone(),
+            Self::HandedBack => Acked::Retried(Duration::ZERO),
             Self::Again { after, .. } => Acked::Retried(*after),
         }
     }
@@ -276,11 +275,8 @@ impl Letters {
 
 /// Waits for every output; how many there were. Where the source is at most once, a flush is not waited for: nothing
 /// hangs on its answer. The breakers of the routes are told.
-async fn confirm(
-    rule: &RulePlan,
-    outputs: Vec<(usize, Result<Pending, PublishError>)>,
-    redelivers: bool,
-) -> Result<usize, PublishError> {
+async fn confirm(task: &Task, outputs: Vec<(usize, Result<Pending, PublishError>)>) -> Result<usize, PublishError> {
+    let redelivers = task.job.redelivers();
     let mut count = 0;
     let mut failed = None;
     for (route, output) in outputs {
@@ -289,16 +285,16 @@ async fn confirm(
             Ok(_) => Ok(()),
             Err(error) => Err(error),
         };
-        let breaker = &rule.routes[route].breaker;
+        let breaker = &task.rule().routes[route].breaker;
         match confirmed {
             Ok(()) => {
-                breaker.succeeded();
+                breaker.succeeded(&task.probes);
                 count += 1;
             }
             Err(error) => {
                 // Neither a message that cannot be sent nor a lost connection says anything about the output.
                 if error.retryable() && !error.is_disconnected() {
-                    breaker.failed();
+                    breaker.failed(&task.probes);
                 }
                 failed = failed.or(Some(error));
             }
@@ -309,7 +305,7 @@ async fn confirm(
 
 /// How long to wait before the next try: what the plugin asked for, or the rule's back-off with up to a fifth taken
 /// off, so that what failed together does not come back together.
-fn wait(on_failure: &OnFailure, waits: u32, asked: Option<Duration>, id: &str) -> Duration {
+pub(super) fn wait(on_failure: &OnFailure, waits: u32, asked: Option<Duration>, id: &str) -> Duration {
     if let Some(asked) = asked {
         return asked;
     }

@@ -1,11 +1,12 @@
 //! One message through the stages of one rule. Pure computation on the calling thread: nothing is published here, so
 //! `trackside try` and the running host share it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::message::{Headers, Message, Origin, is_reserved};
-use crate::plan::{Plan, RulePlan, StagePlan};
+use crate::plan::{Plan, Probe, RulePlan, StagePlan};
 use crate::plugins::{CallError, Fault, Instances, MAX_PARTS, Part, Verdict, Work};
 use crate::rules::{FaultAction, OnFailure};
 
@@ -54,14 +55,27 @@ impl Runner {
         self.instances.keep_only(&stages.collect());
     }
 
+    /// Gives up all instances.
+    pub(super) fn forget(&mut self) {
+        self.instances.keep_only(&BTreeSet::new());
+    }
+
     /// Runs a message through a rule. The parts of a split message share one fate: if one fails, none is published.
-    pub fn run(&mut self, plan: &Plan, rule: &RulePlan, message: &Message, origin: &Arc<Origin>) -> Outcome {
+    /// With `probes` its result decides about breakers.
+    pub fn run(
+        &mut self,
+        plan: &Plan,
+        rule: &RulePlan,
+        message: &Message,
+        origin: &Arc<Origin>,
+        probes: &[Probe],
+    ) -> Outcome {
         let mut outcome = Outcome::default();
         let whole = Branch { message: message.clone(), part: String::new(), next: 0, routed: None, traces: Vec::new() };
         let mut todo = vec![whole];
         let mut parts = 0;
         while let Some(mut branch) = todo.pop() {
-            let result = self.stages(plan, rule, &mut branch, origin).and_then(|end| match end {
+            let result = self.stages(plan, rule, &mut branch, origin, probes).and_then(|end| match end {
                 End::Routes(routes) => emit(plan, rule, &mut branch, &routes, &mut outcome),
                 End::Drop(reason) => {
                     outcome.dropped.push(Dropped { reason, stages: std::mem::take(&mut branch.traces) });
@@ -99,6 +113,7 @@ impl Runner {
         rule: &RulePlan,
         branch: &mut Branch,
         origin: &Arc<Origin>,
+        probes: &[Probe],
     ) -> Result<End, Failure> {
         if let Some(route) = branch.routed {
             return Ok(End::Routes(vec![route]));
@@ -114,7 +129,7 @@ impl Runner {
                 stage.metrics.instance_created();
             }
             branch.message = work.message;
-            record(stage, &result, took);
+            record(stage, &result, took, probes);
             if self.tracing {
                 branch.traces.push(StageTrace::new(&stage.plugin, &result, took));
             }
@@ -145,7 +160,7 @@ impl Runner {
 }
 
 /// Counts a call; the clock is read by the caller, since the trace wants the same figure.
-fn record(stage: &StagePlan, result: &Result<Verdict, CallError>, took: std::time::Duration) {
+fn record(stage: &StagePlan, result: &Result<Verdict, CallError>, took: std::time::Duration, probes: &[Probe]) {
     let fault = match result {
         Err(CallError::Fault(fault)) => Some(fault_kind(fault)),
         _ => None,
@@ -154,8 +169,8 @@ fn record(stage: &StagePlan, result: &Result<Verdict, CallError>, took: std::tim
     match result {
         // No room for an instance is the host's fault, not the plugin's.
         Err(CallError::Fault(Fault::Instantiate { .. })) => {}
-        Err(CallError::Fault(_)) => stage.breaker.failed(),
-        _ => stage.breaker.succeeded(),
+        Err(CallError::Fault(_)) => stage.breaker.failed(probes),
+        _ => stage.breaker.succeeded(probes),
     }
 }
 

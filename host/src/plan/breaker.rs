@@ -32,6 +32,8 @@ struct State {
     recent: u128,
     seen: u32,
     open: Option<Open>,
+    /// How many probes there were: every one has its own number.
+    probes: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -39,9 +41,8 @@ struct Open {
     until: Instant,
     /// How long it was opened for.
     period: Duration,
-    /// Which probe is under way; every opening and every probe has its own number.
+    /// Which probe is under way.
     probe: Option<u64>,
-    probes: u64,
 }
 
 /// Whether a message may pass.
@@ -69,7 +70,7 @@ impl Breaker {
     /// A closed one. `name` is what the log calls it.
     #[must_use]
     pub fn new(name: String, settings: BreakerSettings) -> Self {
-        let state = State { settings, failures: 0, recent: 0, seen: 0, open: None };
+        let state = State { settings, failures: 0, recent: 0, seen: 0, open: None, probes: 0 };
         Self { name, quiet: AtomicBool::new(true), closed: AtomicBool::new(true), state: Mutex::new(state) }
     }
 
@@ -93,7 +94,8 @@ impl Breaker {
             return Pass::Free;
         }
         let mut state = self.state();
-        let Some(open) = &mut state.open else { return Pass::Free };
+        let State { open, probes, .. } = &mut *state;
+        let Some(open) = open else { return Pass::Free };
         let now = Instant::now();
         if now < open.until {
             return Pass::Wait(open.until);
@@ -101,20 +103,20 @@ impl Breaker {
         if open.probe.is_some() {
             return Pass::Wait(now + PROBE_UNDER_WAY);
         }
-        open.probes += 1;
-        open.probe = Some(open.probes);
-        Pass::Probe(Probe { breaker: Arc::clone(self), number: open.probes })
+        *probes += 1;
+        open.probe = Some(*probes);
+        Pass::Probe(Probe { breaker: Arc::clone(self), number: *probes })
     }
 
-    /// Something went well.
-    pub fn succeeded(&self) {
+    /// Something went well, for a message that has these probes, of whatever breakers.
+    pub fn succeeded(&self, probes: &[Probe]) {
         if self.quiet.load(Ordering::Relaxed) {
             return;
         }
         let mut state = self.state();
         if let Some(open) = state.open {
-            // What was under way when it opened says nothing about now; a probe does.
-            if open.probe.is_none() {
+            // What was under way when it opened says nothing about now; the probe does.
+            if !self.is_decided_by(open, probes) {
                 return;
             }
             tracing::info!(breaker = self.name, "closed again");
@@ -128,17 +130,17 @@ impl Breaker {
         self.settle_quiet(&state);
     }
 
-    /// Something failed.
-    pub fn failed(&self) {
+    /// Something failed, for a message that has these probes, of whatever breakers.
+    pub fn failed(&self, probes: &[Probe]) {
         let mut state = self.state();
         self.quiet.store(false, Ordering::Relaxed);
         let now = Instant::now();
-        if let Some(open) = &mut state.open {
-            if open.probe.take().is_some() {
+        if let Some(open) = state.open {
+            if self.is_decided_by(open, probes) {
                 let (period, most) = (open.period, state.settings.open_for_most);
                 let period = (period * 2).min(most);
                 tracing::warn!(breaker = self.name, ?period, "still failing; left alone for longer");
-                state.open = Some(Open { until: now + period, period, probe: None, probes: state.probes() });
+                state.open = Some(Open { until: now + period, period, probe: None });
             }
             return;
         }
@@ -149,9 +151,14 @@ impl Breaker {
         if many || state.failures >= state.settings.failures {
             let period = state.settings.open_for;
             tracing::warn!(breaker = self.name, failures = state.failures, ?period, "failing; left alone for a while");
-            state.open = Some(Open { until: now + period, period, probe: None, probes: 0 });
+            state.open = Some(Open { until: now + period, period, probe: None });
             self.closed.store(false, Ordering::Release);
         }
+    }
+
+    fn is_decided_by(&self, open: Open, probes: &[Probe]) -> bool {
+        let decides = |probe: &Probe| std::ptr::eq(&*probe.breaker, self) && open.probe == Some(probe.number);
+        probes.iter().any(decides)
     }
 
     fn settle_quiet(&self, state: &State) {
@@ -169,10 +176,6 @@ impl State {
         const MASK: u128 = (1 << WINDOW) - 1;
         self.recent = (self.recent << 1 | u128::from(failure)) & MASK;
         self.seen = self.seen.saturating_add(1);
-    }
-
-    fn probes(&self) -> u64 {
-        self.open.map_or(0, |open| open.probes)
     }
 }
 
@@ -201,28 +204,56 @@ mod tests {
     }
 
     fn fail(breaker: &Breaker, times: usize) {
-        (0..times).for_each(|_| breaker.failed());
+        (0..times).for_each(|_| breaker.failed(&[]));
     }
 
     #[tokio::test(start_paused = true)]
     async fn it_opens_after_failures_one_after_another_and_closes_with_a_probe_that_succeeds() {
         let breaker = breaker(SETTINGS);
         fail(&breaker, 2);
-        breaker.succeeded();
+        breaker.succeeded(&[]);
         fail(&breaker, 2);
         assert!(matches!(breaker.pass(), Pass::Free), "a success in between starts the count anew");
         fail(&breaker, 1);
         let Pass::Wait(until) = breaker.pass() else { panic!("it is open") };
         assert_eq!(until - Instant::now(), SETTINGS.open_for);
-        breaker.succeeded();
+        breaker.succeeded(&[]);
         assert!(!breaker.is_closed(), "what was under way says nothing about now");
 
         tokio::time::sleep_until(until).await;
         let Pass::Probe(probe) = breaker.pass() else { panic!("one may try") };
         assert!(matches!(breaker.pass(), Pass::Wait(_)), "only one at a time");
-        breaker.succeeded();
-        drop(probe);
+        breaker.succeeded(&[probe]);
         assert!(matches!(breaker.pass(), Pass::Free));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_a_probe_is_under_way_only_its_result_counts() {
+        let (one, other) = (breaker(SETTINGS), breaker(SETTINGS));
+        for breaker in [&one, &other] {
+            fail(breaker, 3);
+        }
+        tokio::time::sleep(SETTINGS.open_for).await;
+        let (Pass::Probe(probe), Pass::Probe(foreign)) = (one.pass(), other.pass()) else { panic!("one may try") };
+        one.succeeded(&[]);
+        one.succeeded(&[foreign]);
+        one.failed(&[]);
+        let Pass::Wait(until) = one.pass() else { panic!("the probe is still under way") };
+        assert_eq!(until - Instant::now(), PROBE_UNDER_WAY);
+        one.succeeded(&[probe]);
+        assert!(one.is_closed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_probe_says_after_its_first_result_is_a_result_like_any_other() {
+        let breaker = breaker(SETTINGS);
+        fail(&breaker, 3);
+        tokio::time::sleep(SETTINGS.open_for).await;
+        let Pass::Probe(probe) = breaker.pass() else { panic!("one may try") };
+        let probes = [probe];
+        breaker.failed(&probes);
+        breaker.succeeded(&probes);
+        assert!(!breaker.is_closed(), "the first part of a split message failed");
     }
 
     #[tokio::test(start_paused = true)]
@@ -234,8 +265,7 @@ mod tests {
             assert_eq!(until - Instant::now(), Duration::from_secs(seconds));
             tokio::time::sleep_until(until).await;
             let Pass::Probe(probe) = breaker.pass() else { panic!("one may try") };
-            breaker.failed();
-            drop(probe);
+            breaker.failed(&[probe]);
         }
     }
 
@@ -254,10 +284,10 @@ mod tests {
         let settings = BreakerSettings { failures: 1000, failures_of_100: Some(50), ..SETTINGS };
         let breaker = breaker(settings);
         for number in 0..99 {
-            if number % 2 == 0 { breaker.failed() } else { breaker.succeeded() }
+            if number % 2 == 0 { breaker.failed(&[]) } else { breaker.succeeded(&[]) }
         }
         assert!(breaker.is_closed(), "99 results are too few");
-        breaker.failed();
+        breaker.failed(&[]);
         assert!(!breaker.is_closed());
     }
 }

@@ -122,7 +122,13 @@ impl RulePlan {
     /// overtake them.
     #[must_use]
     pub fn tries_in_place(&self) -> bool {
-        self.order_by.is_some() || self.on_failure.give_up == GiveUp::Pause
+        self.order_by.is_some() || self.pauses()
+    }
+
+    /// Whether its source pauses when a message has used up its tries.
+    #[must_use]
+    pub fn pauses(&self) -> bool {
+        self.on_failure.give_up == GiveUp::Pause
     }
 
     /// The breakers that have to let its messages pass, each once: those of its plugins, and those of its routes unless

@@ -94,7 +94,7 @@ fn run_one<'t>(
     let mut happened = Vec::new();
     for (source, rules) in plan.takers(test.message.subject.as_str(), source) {
         for rule in rules {
-            let outcome = runner.run(plan, &plan.rules[rule], &test.message, &origin);
+            let outcome = runner.run(plan, &plan.rules[rule], &test.message, &origin, &[]);
             coverage.note(rule, &outcome);
             happened.extend(happened::of_outcome(plan, rule, source, &test.message, &origin, outcome));
         }

@@ -99,7 +99,7 @@ definitions! {
     RULE_DROPPED = Counter "trackside_rule_dropped" ["rule"],
         "Messages that a plugin dropped.";
     RULE_DEAD_LETTERED = Counter "trackside_rule_dead_lettered" ["rule", "class"],
-        "Dead letters stored, by what failed: rejected, retry, trap, deadline, limit, route, publish, other.";
+        "Dead letters stored, by what failed: rejected, retry, trap, deadline, limit, route, publish, host, other.";
     RULE_DIVERTED = Counter "trackside_rule_diverted" ["rule"],
         "Outputs sent to the rule's route for overflow, because the breaker of their own was open.";
     RULE_RETRIED = Counter "trackside_rule_retried" ["rule"],

@@ -11,7 +11,7 @@ use super::histogram::Histogram;
 
 /// What a dead letter may be for: the label `class`. Anything else is counted as `other`.
 pub const DEAD_LETTER_CLASSES: &[&str] =
-    &["rejected", "retry", "trap", "deadline", "limit", "route", "publish", "other"];
+    &["rejected", "retry", "trap", "deadline", "limit", "route", "publish", "host", "other"];
 
 /// How a plugin may fail: the label `kind`. Anything else is counted as `other`.
 pub const FAULT_KINDS: &[&str] = &["trap", "deadline", "memory", "limit", "fatal", "store", "instantiate", "other"];

@@ -20,12 +20,21 @@ pub enum Bug {
     IgnoredIds,
     /// An ordered source hands newer messages over before what was lost has come again.
     NoBarrier,
+    /// Outputs that belong together are stored one by one.
+    HalfBatches,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::EarlyAck, Self::EarlyConfirm, Self::DroppedNak, Self::MixedLanes, Self::IgnoredIds, Self::NoBarrier];
+    pub const ALL: [Self; 7] = [
+        Self::EarlyAck,
+        Self::EarlyConfirm,
+        Self::DroppedNak,
+        Self::MixedLanes,
+        Self::IgnoredIds,
+        Self::NoBarrier,
+        Self::HalfBatches,
+    ];
 
     /// Plays it on a server, unless it is played elsewhere.
     pub(super) fn play(self, server: &Server) {
@@ -35,6 +44,7 @@ impl Bug {
             Self::DroppedNak => Sabotage::DropNaks,
             Self::IgnoredIds => Sabotage::IgnoreIds,
             Self::NoBarrier => Sabotage::SkipBarriers,
+            Self::HalfBatches => Sabotage::SplitBatches,
             // The messages are made so.
             Self::MixedLanes => return,
         });
@@ -50,6 +60,7 @@ impl fmt::Display for Bug {
             Self::MixedLanes => "mixed-lanes",
             Self::IgnoredIds => "ignored-ids",
             Self::NoBarrier => "no-barrier",
+            Self::HalfBatches => "half-batches",
         })
     }
 }

@@ -67,6 +67,8 @@ struct Made {
 }
 
 struct Oracle<'s> {
+    /// Whether one instance has all messages of core NATS. Among several nothing keeps them in order.
+    alone: bool,
     rulings: Vec<Vec<Ruling>>,
     /// The configurations that were in force so far.
     in_force: BTreeSet<usize>,
@@ -76,6 +78,8 @@ struct Oracle<'s> {
     made: BTreeMap<Made, usize>,
     /// Rules that had trouble to publish what became of a message, by its origin's id.
     troubled: BTreeSet<(String, String)>,
+    /// What is still missing of a batch of which something has been stored.
+    together: Together,
     counts: Counts,
 }
 
@@ -87,11 +91,11 @@ pub(super) fn judge(
     scenario: &Scenario,
     server: &Server,
     in_force: &[(usize, usize)],
-    endings: &[Ending],
+    endings: &BTreeMap<usize, Ending>,
 ) -> Result<Counts, Violation> {
     let events = server.events();
     let mut oracle = Oracle::new(scenario, server);
-    let (mut swaps, mut process) = (in_force.iter().peekable(), 0);
+    let mut swaps = in_force.iter().peekable();
     let mut answers = Answers::default();
     let mut received: Vec<(String, usize)> = Vec::new();
     for (number, Event { what, .. }) in events.iter().enumerate() {
@@ -100,13 +104,10 @@ pub(super) fn judge(
         }
         answers.take(what);
         match what {
-            Happened::Crashed(_) => {
-                answers.ended(endings[process], scenario.is_unhindered())?;
-                process += 1;
-            }
-            Happened::Received { id, .. } => {
+            Happened::Crashed(client) => answers.ended(*client, endings[client], scenario.is_unhindered())?,
+            Happened::Received { id, client, .. } => {
                 oracle.counts.deliveries += 1;
-                received.push((id.clone(), process));
+                received.push((id.clone(), *client));
             }
             other => oracle.take(other)?,
         }
@@ -114,9 +115,9 @@ pub(super) fn judge(
     oracle.contents(&server.stored("OUT"), &server.stored("DEAD"))?;
     oracle.order(&server.stored("OUT"))?;
     oracle.at_rest(server)?;
-    for (id, process) in received {
+    for (id, client) in received {
         // What a process had in hand when it died is lost: core NATS promises no more.
-        if endings[process] == Ending::Drained {
+        if endings[&client] == Ending::Drained {
             oracle.settled(&id, "was received and finished with")?;
         }
     }
@@ -126,8 +127,8 @@ pub(super) fn judge(
 /// What a process that leaves in good order owes to the server.
 #[derive(Default)]
 struct Answers {
-    /// Delivered to the process that runs, and not answered by it.
-    owed: BTreeSet<Place>,
+    /// Delivered to a client, and not answered by it.
+    owed: BTreeSet<(usize, Place)>,
     /// Done with for good.
     done: BTreeSet<Place>,
 }
@@ -135,32 +136,60 @@ struct Answers {
 impl Answers {
     fn take(&mut self, what: &Happened) {
         match what {
-            Happened::Delivered { place, .. } if !self.done.contains(place) => {
-                self.owed.insert(place.clone());
+            Happened::Delivered { client, place, .. } if !self.done.contains(place) => {
+                self.owed.insert((*client, place.clone()));
             }
             Happened::Acknowledged(place) | Happened::Terminated(place) => {
+                self.owed.retain(|(_, owed)| owed != place);
                 self.done.insert(place.clone());
-                self.owed.remove(place);
             }
-            Happened::HandedBack(place, _) | Happened::AnswerLost(place) => {
-                self.owed.remove(place);
+            Happened::HandedBack { client, place, .. } | Happened::AnswerLost { client, place } => {
+                self.owed.remove(&(*client, place.clone()));
             }
             _ => {}
         }
     }
 
     /// Whether a process that has ended has kept its word.
-    fn ended(&mut self, ending: Ending, unhindered: bool) -> Result<(), Violation> {
-        let owed = std::mem::take(&mut self.owed);
-        match (ending, owed.first()) {
+    fn ended(&mut self, client: usize, ending: Ending, unhindered: bool) -> Result<(), Violation> {
+        let owed = self.owed.iter().find(|(by, _)| *by == client).map(|(_, place)| place.clone());
+        self.owed.retain(|(by, _)| *by != client);
+        match (ending, owed) {
             (Ending::Drained, Some(place)) => Err(Violation(format!(
-                "{place} was neither acknowledged nor handed back by a process that had drained"
+                "{place} was neither acknowledged nor handed back by client {client}, which had drained"
             ))),
             (Ending::HandedBack, _) if unhindered => {
-                Err(Violation("a process could not drain in time, and nothing was in its way".to_owned()))
+                Err(Violation(format!("client {client} could not drain in time, and nothing was in its way")))
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// Outputs that are stored one after another, with nothing in between.
+#[derive(Default)]
+struct Together {
+    origin: String,
+    rule: String,
+    /// Routes and parts.
+    missing: BTreeSet<(String, String)>,
+}
+
+impl Together {
+    /// Takes in what happened next: the rest of a batch, or something else, and then nothing may be missing.
+    fn take(&mut self, stored: Option<&Made>) -> Result<(), Violation> {
+        if self.missing.is_empty() {
+            return Ok(());
+        }
+        if let Some(Made { origin, rule, to: Some(to) }) = stored
+            && *origin == self.origin
+            && *rule == self.rule
+            && self.missing.remove(to)
+        {
+            return Ok(());
+        }
+        let Self { origin, rule, missing } = self;
+        Err(Violation(format!("of what {origin} became by rule {rule} a part was stored without {missing:?}")))
     }
 }
 
@@ -175,20 +204,28 @@ impl<'s> Oracle<'s> {
         }
         messages.extend(scenario.produced().filter(|p| p.to == "live").map(|produced| (produced.core_id(), produced)));
         Self {
+            alone: scenario.instances == 1,
             rulings: (0..super::ruling::VARIANTS).map(rulings).collect(),
             in_force: BTreeSet::new(),
             counts: Counts { messages: messages.len() as u64, ..Counts::default() },
             messages,
             made: BTreeMap::new(),
             troubled: BTreeSet::new(),
+            together: Together::default(),
         }
     }
 
     /// Takes in what happened next.
     fn take(&mut self, what: &Happened) -> Result<(), Violation> {
+        let stored = match what {
+            Happened::Stored { stream, id, .. } if **stream == *"OUT" => Some(Made::of(id)?),
+            _ => None,
+        };
+        self.together.take(stored.as_ref())?;
         match what {
             Happened::Stored { stream, id, .. } if ["OUT", "DEAD"].contains(&stream.as_ref()) => {
                 let made = self.expected(id)?;
+                self.begins_batch(&made);
                 if made.to.is_some() {
                     self.counts.outputs += 1;
                 } else {
@@ -204,7 +241,7 @@ impl<'s> Oracle<'s> {
                 let made = self.expected(id)?;
                 *self.made.entry(made).or_default() += 1;
             }
-            Happened::Failed { id, .. } | Happened::Unconfirmed { id } => {
+            Happened::Failed { id, .. } | Happened::Unconfirmed { id } | Happened::Panicked { id } => {
                 let Made { origin, rule, .. } = Made::of(id)?;
                 self.troubled.insert((origin, rule));
             }
@@ -221,6 +258,21 @@ impl<'s> Oracle<'s> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Notices the first output of a message and a rule whose outputs are stored together.
+    fn begins_batch(&mut self, made: &Made) {
+        let Some(to) = &made.to else { return };
+        let message = self.messages[&made.origin];
+        let Some(rule) = self.rules(message).find(|rule| rule.name == made.rule && rule.atomic) else { return };
+        let outputs = message.verdict.outputs(rule.trap == "skip").unwrap_or_default();
+        let all: BTreeSet<_> = outputs.iter().map(|(route, part)| ((*route).to_owned(), (*part).to_owned())).collect();
+        let of = |to: &(String, String)| Made { to: Some(to.clone()), ..made.clone() };
+        if all.iter().any(|to| self.made.contains_key(&of(to))) {
+            return;
+        }
+        let missing = all.into_iter().filter(|other| other != to).collect();
+        self.together = Together { origin: made.origin.clone(), rule: made.rule.clone(), missing };
     }
 
     /// Whether a message called for this output or dead letter.
@@ -328,7 +380,10 @@ impl<'s> Oracle<'s> {
             let made = Made::of(stored.headers.get("Nats-Msg-Id").unwrap_or_default())?;
             let message = self.messages[&made.origin];
             let letter = Made { to: None, ..made.clone() };
-            let ordered = self.rules(message).any(|rule| rule.name == made.rule && rule.ordered);
+            let keeps = |rule: &Ruling| rule.ordered && (self.alone || rule.source != "live");
+            // A rule that a reload brings may take a message late, which comes again because its answer was lost.
+            let always = |variant: &usize| self.taking(*variant, message).any(|r| r.name == made.rule && keeps(r));
+            let ordered = self.in_force.iter().all(always);
             let Some((route, _)) = made.to.filter(|_| ordered && !self.made.contains_key(&letter)) else { continue };
             let newest = newest.entry((made.rule.clone(), route.clone(), message.key)).or_default();
             if message.number < *newest {

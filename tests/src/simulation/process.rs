@@ -11,6 +11,7 @@ use trackside::plan::{Compiler, Live};
 use trackside::plugins::Instances;
 use trackside::telemetry::{Metrics, Readiness};
 
+use super::scenario::INSTANCES;
 use super::world::{BUILD, World};
 
 /// How long draining may take: the default of the configuration.
@@ -51,7 +52,7 @@ impl Process {
             readiness: Readiness::new(),
             live: live.clone(),
         };
-        let instances = world.engine().instances_per_thread(lanes * World::PROCESSES);
+        let instances = world.engine().instances_per_thread(lanes * INSTANCES * World::PROCESSES);
         let runners = (0..lanes).map(|_| Runner::new(Instances::new(instances), false)).collect();
         let lanes = Lanes::start_as_tasks(runners, &settings);
         let stop = watch::Sender::new(false);
@@ -70,6 +71,11 @@ impl Process {
                 .spawn(async move { intake.run(&mut source, &mut stopping).await.expect("it does not end by itself") });
         }
         Self { client, compiler, live, lanes, sources, stop }
+    }
+
+    /// What the server knows it by.
+    pub(super) fn client(&self) -> &Client {
+        &self.client
     }
 
     /// Swaps another configuration in.

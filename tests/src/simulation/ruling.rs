@@ -25,6 +25,8 @@ pub(super) struct Ruling {
     pub(super) subject: SubjectPattern,
     /// Whether it keeps the messages of a key in order.
     pub(super) ordered: bool,
+    /// Whether the outputs of one message to one stream are stored together or not at all.
+    pub(super) atomic: bool,
     /// Whether it pauses its source when tries are used up.
     pub(super) pauses: bool,
     /// Whether it keeps dead letters.
@@ -47,6 +49,7 @@ pub(super) fn rulings(variant: usize) -> Vec<Ruling> {
         source: "ordered",
         subject: pattern("ordered.>"),
         ordered: true,
+        atomic: true,
         pauses: false,
         letters: true,
         diverts: false,
@@ -61,12 +64,13 @@ pub(super) fn rulings(variant: usize) -> Vec<Ruling> {
         source: "free",
         subject: pattern("free.>"),
         ordered: false,
+        atomic: false,
         trap: "dead-letter",
         ..base.clone()
     };
     let bare = Ruling { name: "bare", subject: pattern("free.bare.>"), letters: false, ..free.clone() };
     let copy = Ruling { name: "copy", subject: pattern("free.copy.>"), diverts: true, trap: "skip", ..free.clone() };
-    let live = Ruling { name: "live", source: "live", subject: pattern("live.>"), ..base.clone() };
+    let live = Ruling { name: "live", source: "live", subject: pattern("live.>"), atomic: false, ..base.clone() };
     match variant {
         0 => vec![base, held, free, bare, copy, live],
         1 => {
@@ -76,7 +80,8 @@ pub(super) fn rulings(variant: usize) -> Vec<Ruling> {
         }
         _ => {
             let extra = Ruling { name: "extra", ..free.clone() };
-            vec![base, held, free, bare, extra, Ruling { further: "priority = \"high\"\n", ..live }]
+            // Without `held`, which may be what a message waits for.
+            vec![base, free, bare, extra, Ruling { further: "priority = \"high\"\n", ..live }]
         }
     }
 }
@@ -100,6 +105,7 @@ ack-wait = "10s"
 max-in-flight-messages = 6
 [sources.live]
 subject = "live.>"
+queue-group = "share"
 max-in-flight-messages = 8
 [plugins.simulated]
 path = {plugin:?}
@@ -138,12 +144,13 @@ impl Ruling {
     }
 
     fn toml(&self) -> String {
-        let Self { name, source, subject, ordered, pauses, letters, diverts, trap, further, .. } = self;
+        let Self { name, source, subject, ordered, atomic, pauses, letters, diverts, trap, further, .. } = self;
         let line = |when: &bool, line: String| if *when { line } else { String::new() };
         let subject = subject.as_str();
         let mut text =
             format!("[[rule]]\nname = \"{name}\"\nsource = \"{source}\"\nsubject = \"{subject}\"\n{further}");
         text += &line(ordered, "order-by = \"header:Lane\"\n".to_owned());
+        text += &line(atomic, "atomic = true\n".to_owned());
         text += &format!("[[rule.stage]]\nplugin = \"simulated\"\noptional = {}\n", *trap == "skip");
         text += "[rule.routes]\n";
         for route in ["default", "a", "b", "overflow"] {

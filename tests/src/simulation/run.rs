@@ -1,5 +1,6 @@
 //! Runs one seed: the world happens to Trackside until it is quiet, then the oracle judges.
 
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
@@ -35,11 +36,13 @@ pub struct Run {
 struct Theatre<'w> {
     world: &'w World,
     server: Server,
-    process: Option<Process>,
+    /// The instances; none in place of one that is down.
+    processes: Vec<Option<Process>>,
     lanes: usize,
     /// Configurations that came into force, with the number of events before that.
     in_force: Vec<(usize, usize)>,
-    endings: Vec<Ending>,
+    /// By the numbers of their clients.
+    endings: BTreeMap<usize, Ending>,
 }
 
 /// Runs one seed, always in the same way.
@@ -60,8 +63,12 @@ pub fn run(world: &World, seed: u64, bug: Option<Bug>) -> Run {
             bug.play(&server);
         }
         let lanes = scenario.lanes;
-        let mut theatre = Theatre { world, server, process: None, lanes, in_force: Vec::new(), endings: Vec::new() };
-        theatre.start(scenario.variant);
+        let (processes, in_force, endings) = (Vec::new(), Vec::new(), BTreeMap::new());
+        let mut theatre = Theatre { world, server, processes, lanes, in_force, endings };
+        for instance in 0..scenario.instances {
+            theatre.processes.push(None);
+            theatre.start(instance, scenario.variant);
+        }
         theatre.play(&scenario).await;
         theatre.rest().await;
         let judged = judge(&scenario, &theatre.server, &theatre.in_force, &theatre.endings);
@@ -80,9 +87,9 @@ impl Run {
 }
 
 impl Theatre<'_> {
-    fn start(&mut self, variant: usize) {
+    fn start(&mut self, instance: usize, variant: usize) {
         self.came_into_force(variant);
-        self.process = Some(Process::start(self.world, &self.server, variant, self.lanes));
+        self.processes[instance] = Some(Process::start(self.world, &self.server, variant, self.lanes));
     }
 
     fn came_into_force(&mut self, variant: usize) {
@@ -101,24 +108,32 @@ impl Theatre<'_> {
                 Act::Fill(stream, during) => self.server.fill(stream, *during),
                 Act::Reload(variant) => {
                     self.came_into_force(*variant);
-                    if let Some(process) = &mut self.process {
+                    for process in self.processes.iter_mut().flatten() {
                         process.reload(self.world, *variant);
                     }
                 }
-                Act::Restart(variant) => {
-                    self.drain().await;
-                    self.start(*variant);
-                }
-                Act::RestartInHaste(within, variant) => {
-                    if let Some(process) = self.process.take() {
-                        self.endings.push(process.drain_within(*within).await);
+                Act::Cut(instance, during) => {
+                    if let Some(process) = &self.processes[*instance] {
+                        self.server.cut(process.client(), *during);
                     }
-                    self.start(*variant);
                 }
-                Act::Crash(down, variant) => {
-                    self.endings.extend(self.process.take().map(Process::crash));
+                Act::Restart(instance, variant) => {
+                    self.drain(*instance).await;
+                    self.start(*instance, *variant);
+                }
+                Act::RestartInHaste(instance, within, variant) => {
+                    if let Some(process) = self.processes[*instance].take() {
+                        let client = process.client().number();
+                        self.endings.insert(client, process.drain_within(*within).await);
+                    }
+                    self.start(*instance, *variant);
+                }
+                Act::Crash(instance, down, variant) => {
+                    if let Some(process) = self.processes[*instance].take() {
+                        self.endings.insert(process.client().number(), process.crash());
+                    }
                     tokio::time::sleep(*down).await;
-                    self.start(*variant);
+                    self.start(*instance, *variant);
                 }
             }
         }
@@ -135,12 +150,15 @@ impl Theatre<'_> {
         while !(done("ORDERED") && done("FREE")) && Instant::now() < end {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
-        self.drain().await;
+        for instance in 0..self.processes.len() {
+            self.drain(instance).await;
+        }
     }
 
-    async fn drain(&mut self) {
-        if let Some(process) = self.process.take() {
-            self.endings.push(process.drain().await);
+    async fn drain(&mut self, instance: usize) {
+        if let Some(process) = self.processes[instance].take() {
+            let client = process.client().number();
+            self.endings.insert(client, process.drain().await);
         }
     }
 }

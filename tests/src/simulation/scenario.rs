@@ -11,6 +11,9 @@ use trackside::message::{Headers, Message, Subject};
 use super::ruling::VARIANTS;
 use super::verdict::Verdict;
 
+/// Most instances that run at a time.
+pub(super) const INSTANCES: usize = 3;
+
 /// How long messages are produced, and incidents happen.
 const PRODUCED_FOR: Duration = Duration::from_secs(15);
 const UNQUIET_FOR: Duration = Duration::from_secs(40);
@@ -21,7 +24,9 @@ const KEYS: [&str; 3] = ["k1", "k2", "k3"];
 /// Everything that a seed decides beforehand.
 #[derive(Debug, Clone)]
 pub struct Scenario {
-    /// How many lanes there are.
+    /// How many instances of Trackside run at a time.
+    pub instances: usize,
+    /// How many lanes each of them has.
     pub lanes: usize,
     /// The configuration that it begins with.
     pub variant: usize,
@@ -42,12 +47,14 @@ pub enum Act {
     Fill(&'static str, Duration),
     /// Another configuration is swapped in.
     Reload(usize),
-    /// Trackside drains and starts again, with this configuration.
-    Restart(usize),
-    /// Trackside begins to drain, is killed if that takes longer than this, and starts again with this configuration.
-    RestartInHaste(Duration, usize),
-    /// Trackside dies, and starts again after a while with this configuration.
-    Crash(Duration, usize),
+    /// An instance loses its connection for a while.
+    Cut(usize, Duration),
+    /// An instance drains and starts again, with this configuration.
+    Restart(usize, usize),
+    /// An instance begins to drain, is killed if that takes longer than this, and starts again with this configuration.
+    RestartInHaste(usize, Duration, usize),
+    /// An instance dies, and starts again after a while with this configuration.
+    Crash(usize, Duration, usize),
 }
 
 /// A message that is published to a source.
@@ -80,19 +87,21 @@ impl Scenario {
         for (at, number) in times.into_iter().zip(0..) {
             acts.push((at, Act::Produce(Produced::any(rng, number, mixed_lanes))));
         }
+        // One alone has a share of its own: what it does then nobody else mends.
+        let instances = rng.usize(0..=INSTANCES).max(1);
         for _ in 0..rng.u32(0..=6) {
-            acts.push((time(rng, UNQUIET_FOR), Act::any(rng)));
+            acts.push((time(rng, UNQUIET_FOR), Act::any(rng, instances)));
         }
         // Stable: what happens at the same time keeps its order.
         acts.sort_by_key(|(at, _)| *at);
-        Self { lanes: rng.usize(1..=3), variant: rng.usize(..VARIANTS), faults: faults(rng), acts }
+        Self { instances, lanes: rng.usize(1..=3), variant: rng.usize(..VARIANTS), faults: faults(rng), acts }
     }
 
     /// Whether every publish succeeds at the first attempt.
     #[must_use]
     pub fn is_unhindered(&self) -> bool {
         let Faults { publishes_failed, confirmations_lost, .. } = self.faults;
-        let hinders = |(_, act): &(Duration, Act)| matches!(act, Act::Interrupt(_) | Act::Fill(..));
+        let hinders = |(_, act): &(Duration, Act)| matches!(act, Act::Interrupt(_) | Act::Cut(..) | Act::Fill(..));
         publishes_failed == 0 && confirmations_lost == 0 && !self.acts.iter().any(hinders)
     }
 
@@ -111,6 +120,7 @@ fn faults(rng: &mut Rng) -> Faults {
         acks_lost: often(400),
         publishes_failed: often(400),
         confirmations_lost: often(300),
+        panics: often(50),
     }
 }
 
@@ -119,17 +129,19 @@ fn time(rng: &mut Rng, within: Duration) -> Duration {
 }
 
 impl Act {
-    fn any(rng: &mut Rng) -> Self {
+    fn any(rng: &mut Rng, instances: usize) -> Self {
         let mut during = |most_secs| time(rng, Duration::from_secs(most_secs));
         let (short, long) = (during(12), during(20));
         let variant = rng.usize(..VARIANTS);
-        match rng.u32(..7) {
+        let instance = rng.usize(..instances);
+        match rng.u32(..8) {
             0 => Self::Interrupt(short),
+            7 => Self::Cut(instance, long),
             1 => Self::Fill(if rng.bool() { "OUT" } else { "DEAD" }, long),
             2 => Self::Reload(variant),
-            3 => Self::Restart(variant),
-            4 => Self::RestartInHaste(short / 8, variant),
-            _ => Self::Crash(short, variant),
+            3 => Self::Restart(instance, variant),
+            4 => Self::RestartInHaste(instance, short / 8, variant),
+            _ => Self::Crash(instance, short, variant),
         }
     }
 }
@@ -179,7 +191,8 @@ impl Produced {
 
 impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} lanes, configuration {}, {:?}", self.lanes, self.variant, self.faults)?;
+        let Self { instances, lanes, variant, faults, .. } = self;
+        writeln!(f, "{instances} instances of {lanes} lanes, configuration {variant}, {faults:?}")?;
         for (at, act) in &self.acts {
             let at = at.as_secs_f64();
             match act {

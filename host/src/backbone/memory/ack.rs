@@ -12,6 +12,7 @@ use crate::backbone::AckError;
 pub struct MemoryAcker {
     client: Client,
     place: Place,
+    resolved: bool,
 }
 
 /// What became of a delivery.
@@ -25,10 +26,12 @@ pub(in crate::backbone) enum Resolution {
 
 impl MemoryAcker {
     pub(super) fn new(client: Client, place: Place) -> Self {
-        Self { client, place }
+        Self { client, place, resolved: false }
     }
 
-    pub(in crate::backbone) async fn resolve(self, resolution: Resolution) -> Result<(), AckError> {
+    pub(in crate::backbone) async fn resolve(mut self, resolution: Resolution) -> Result<(), AckError> {
+        // What is put off gives up its place; what is handed back at once goes before what is newer.
+        self.resolved = !matches!(resolution, Resolution::Nak(Duration::ZERO));
         self.send(resolution).await
     }
 
@@ -51,19 +54,22 @@ impl MemoryAcker {
 
 impl Drop for MemoryAcker {
     fn drop(&mut self) {
-        let Self { client, place } = self;
+        let Self { client, place, resolved } = self;
         client.server.change(|state| {
             if let Some(consumer) = state.consumers.get_mut(&place.key()) {
                 consumer.let_go(place.sequence, client.number);
+            }
+            if !*resolved {
+                state.given_up(client.number, place);
             }
         });
     }
 }
 
 impl Resolution {
-    pub(super) fn lost(self, place: Place) -> Happened {
+    pub(super) fn lost(self, client: usize, place: Place) -> Happened {
         match self {
-            Self::Ack | Self::Nak(_) | Self::Term => Happened::AnswerLost(place),
+            Self::Ack | Self::Nak(_) | Self::Term => Happened::AnswerLost { client, place },
             Self::InProgress => Happened::ProgressLost(place),
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_nats::datetime::parse_rfc3339;
 
-use super::consumer::Consumer;
+use super::consumer::{Consumer, Pinned};
 use super::core::Subscription;
 use super::server::Server;
 use super::source::{Listener, MemorySource, Reader};
@@ -23,6 +23,12 @@ pub struct Client {
 }
 
 impl Client {
+    /// Its number, by which events tell of it.
+    #[must_use]
+    pub fn number(&self) -> usize {
+        self.number
+    }
+
     /// What outputs are published with.
     #[must_use]
     pub fn publisher(&self) -> Publisher {
@@ -54,12 +60,11 @@ impl Client {
                     let new = || Consumer::new(filter, *ack_wait, messages, first);
                     let consumer = state.consumers.entry(key.clone()).or_insert_with(new);
                     (consumer.ordered, consumer.double_ack) = (partitions.is_some(), *double_ack);
-                    consumer.opening += 1;
-                    let opening = consumer.opening;
-                    state.raise_barrier(&key);
-                    Ok(opening)
+                    consumer.openings += 1;
+                    Ok(consumer.openings)
                 })?;
-                MemorySource::Consumer(Reader::new(self.clone(), key, opening, *ack_wait))
+                let reader = Pinned { opening, client: self.number };
+                MemorySource::Consumer(Reader::new(self.clone(), key, reader, *ack_wait))
             }
         };
         Ok(Source(Kind::Memory(Box::new(opened))))

@@ -28,8 +28,19 @@ pub(super) struct Consumer {
     pending: BTreeMap<u64, Waiting>,
     /// What has to come again before anything newer does; of ordered consumers only.
     awaited: BTreeSet<u64>,
-    /// Which opening of an ordered consumer reads it: the newest.
+    /// How often it was opened.
+    pub(super) openings: u64,
+    /// Who an ordered consumer delivers to.
+    pub(super) pinned: Option<Pinned>,
+    /// How often readers had to forget what was on its way to them.
+    pub(super) recalls: u64,
+}
+
+/// A reader that is the only one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Pinned {
     pub(super) opening: u64,
+    pub(super) client: usize,
 }
 
 #[derive(Debug)]
@@ -61,7 +72,9 @@ impl Consumer {
             next,
             pending: BTreeMap::new(),
             awaited: BTreeSet::new(),
-            opening: 0,
+            openings: 0,
+            pinned: None,
+            recalls: 0,
         }
     }
 
@@ -98,8 +111,9 @@ impl Consumer {
     /// What is due again, in the order in which it is to be sent.
     fn due(&mut self, now: Instant) -> Vec<u64> {
         if self.ordered {
-            // Whoever has it in hand answers; a second delivery could only come out of order.
-            for waiting in self.pending.values_mut().filter(|waiting| !waiting.holders.is_empty()) {
+            // What the reader has in hand it answers; a second delivery could only come out of order.
+            let reader = self.pinned.map(|pinned| pinned.client);
+            for waiting in self.pending.values_mut().filter(|waiting| waiting.is_held_by(reader)) {
                 if waiting.until <= now {
                     waiting.until = now + self.ack_wait;
                 }
@@ -141,11 +155,11 @@ impl Consumer {
         self.awaited.iter().filter_map(|sequence| self.pending.get(sequence)).map(|waiting| waiting.until).max()
     }
 
-    /// Whether a delivery that has arrived is handed over. Of an ordered consumer it is not if somebody has the
+    /// Whether a delivery that has arrived is handed over. Of an ordered consumer it is not if the client has the
     /// message in hand already.
     pub(super) fn hand_over(&mut self, sequence: u64, client: usize) -> bool {
         let Some(waiting) = self.pending.get_mut(&sequence) else { return true };
-        if self.ordered && !waiting.holders.is_empty() {
+        if self.ordered && waiting.is_held_by(Some(client)) {
             return false;
         }
         waiting.holders.push(client);
@@ -180,12 +194,20 @@ impl Consumer {
         }
     }
 
-    /// Some delivery may have been lost: whatever nobody has in hand has to come again before anything newer. Returns
-    /// how many there are.
+    /// Some delivery may have been lost: whatever the reader does not have in hand has to be done with by others, or to
+    /// come again, before anything newer. Returns how many there are.
     pub(super) fn raise_barrier(&mut self) -> usize {
-        let lost = self.pending.iter().filter(|(_, waiting)| waiting.holders.is_empty());
+        let reader = self.pinned.map(|pinned| pinned.client);
+        let lost = self.pending.iter().filter(|(_, waiting)| !waiting.is_held_by(reader));
         self.awaited.extend(lost.map(|(sequence, _)| *sequence));
+        self.recalls += 1;
         self.awaited.len()
+    }
+}
+
+impl Waiting {
+    fn is_held_by(&self, client: Option<usize>) -> bool {
+        client.is_some_and(|client| self.holders.contains(&client))
     }
 }
 

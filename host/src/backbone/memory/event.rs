@@ -72,6 +72,8 @@ pub enum Happened {
     },
     /// A message was handed over to a reader of the consumer.
     Delivered {
+        /// The reader's client.
+        client: usize,
         /// Which.
         place: Place,
         /// How often it was delivered with this.
@@ -79,6 +81,8 @@ pub enum Happened {
     },
     /// A message of a core subscription was handed over.
     Received {
+        /// The reader's client.
+        client: usize,
         /// Its subject.
         subject: String,
         /// The id of its origin.
@@ -93,10 +97,22 @@ pub enum Happened {
     Acknowledged(Place),
     /// A message is done with: it was terminated.
     Terminated(Place),
-    /// A message was handed back, to be delivered again after this long.
-    HandedBack(Place, Duration),
-    /// An acknowledgement, hand-back or termination got lost.
-    AnswerLost(Place),
+    /// A client handed a message back.
+    HandedBack {
+        /// The client.
+        client: usize,
+        /// Which.
+        place: Place,
+        /// After how long it is to be delivered again.
+        after: Duration,
+    },
+    /// A client's acknowledgement, hand-back or termination got lost.
+    AnswerLost {
+        /// The client.
+        client: usize,
+        /// Of which message.
+        place: Place,
+    },
     /// A sign of progress got lost.
     ProgressLost(Place),
     /// An ordered consumer hands over nothing newer before these have come again.
@@ -106,8 +122,22 @@ pub enum Happened {
         /// How many are waited for.
         awaited: usize,
     },
+    /// An ordered consumer delivers to this client from now on.
+    Pinned {
+        /// The consumer.
+        consumer: Arc<str>,
+        /// The client.
+        client: usize,
+    },
+    /// A client panicked when it published a message, or when it waited for its confirmation.
+    Panicked {
+        /// Its `Nats-Msg-Id`.
+        id: String,
+    },
     /// Every connection is lost for this long.
     Interrupted(Duration),
+    /// A client's connection is lost for this long.
+    Cut(usize, Duration),
     /// A client has its connection back.
     Reconnected(usize),
     /// A stream takes nothing for this long.
@@ -136,15 +166,22 @@ impl fmt::Display for Happened {
             Self::Passed { subject, id, receivers } => write!(f, "passed to {receivers}: {subject} {id}"),
             Self::Failed { subject, id, why } => write!(f, "failed: {subject} {id}: {why}"),
             Self::Unconfirmed { id } => write!(f, "unconfirmed {id}"),
-            Self::Delivered { place, delivery } => write!(f, "delivered {place} ({delivery})"),
-            Self::Received { subject, id } => write!(f, "received {subject} {id}"),
+            Self::Delivered { client, place, delivery } => {
+                write!(f, "delivered {place} ({delivery}) to client {client}")
+            }
+            Self::Received { client, subject, id } => write!(f, "received {subject} {id} by client {client}"),
             Self::Dropped { subject } => write!(f, "dropped {subject}"),
             Self::Acknowledged(place) => write!(f, "acknowledged {place}"),
             Self::Terminated(place) => write!(f, "terminated {place}"),
-            Self::HandedBack(place, after) => write!(f, "handed back {place}, again after {after:?}"),
-            Self::AnswerLost(place) => write!(f, "lost the answer about {place}"),
+            Self::HandedBack { client, place, after } => {
+                write!(f, "handed back {place} by client {client}, again after {after:?}")
+            }
+            Self::AnswerLost { client, place } => write!(f, "lost the answer of client {client} about {place}"),
             Self::ProgressLost(place) => write!(f, "lost a sign of progress of {place}"),
             Self::Barrier { consumer, awaited } => write!(f, "{consumer} awaits {awaited} again"),
+            Self::Pinned { consumer, client } => write!(f, "{consumer} delivers to client {client}"),
+            Self::Panicked { id } => write!(f, "panicked about {id}"),
+            Self::Cut(client, during) => write!(f, "client {client} is cut off for {during:?}"),
             Self::Interrupted(during) => write!(f, "interrupted for {during:?}"),
             Self::Reconnected(client) => write!(f, "client {client} reconnected"),
             Self::Filled(stream, during) => write!(f, "{stream} is full for {during:?}"),

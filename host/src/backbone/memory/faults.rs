@@ -17,6 +17,8 @@ pub struct Faults {
     pub publishes_failed: u32,
     /// Publishes that are stored, and whose confirmation gets lost.
     pub confirmations_lost: u32,
+    /// Publishes in which the client panics, before or after they are stored.
+    pub panics: u32,
 }
 
 /// A bug that a client, or the pipeline above it, could have: played here to see whether a check would notice.
@@ -32,6 +34,8 @@ pub enum Sabotage {
     IgnoreIds,
     /// Ordered sources do not wait for what was lost.
     SkipBarriers,
+    /// Outputs that are to be stored together are stored one by one.
+    SplitBatches,
 }
 
 impl Faults {

@@ -11,8 +11,10 @@
 //!   connection. Deliveries come later too, in order, and are lost with the connection.
 //! * Acknowledgements arrive at once or not at all; those of a lost connection arrive when it is back, or never.
 //! * What is due again is delivered in the order of the deadlines, ahead of what is new.
-//! * A source with `partitions` is *ordered*: one reader at a time, and after anything that may have lost a delivery
-//!   nothing newer is handed over before what was lost has come again, sorted by sequence.
+//! * A source with `partitions` is *ordered*: one reader at a time, the first that asks once the one before is gone or
+//!   was silent for too long. After anything that may have lost a delivery nothing newer is handed over before what was
+//!   lost has come again, sorted by sequence, or others are done with it. All partitions are one.
+//! * Messages to one stream that are published together are stored together, unless the stream has some of them.
 //! * Streams keep everything, up to a bound, and neither they nor their consumers can be deleted.
 
 mod ack;

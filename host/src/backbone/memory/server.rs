@@ -81,6 +81,14 @@ impl Server {
         self.change(|state| state.interrupt(during));
     }
 
+    /// Takes a client's connection away for a while: deliveries and confirmations on their way to it are lost.
+    pub fn cut(&self, client: &Client, during: Duration) {
+        self.change(|state| {
+            state.note(Happened::Cut(client.number, during));
+            state.lose(client.number, during);
+        });
+    }
+
     /// Lets a stream take nothing for a while.
     pub fn fill(&self, name: &str, during: Duration) {
         self.change(|state| {

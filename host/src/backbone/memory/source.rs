@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::ack::MemoryAcker;
 use super::client::Client;
-use super::consumer::Sent;
+use super::consumer::{Pinned, Sent};
 use super::core::Arrived;
 use super::event::{Happened, Place};
 use super::state::{Link, State};
@@ -27,7 +27,7 @@ pub(in crate::backbone) enum MemorySource {
 pub(in crate::backbone) struct Reader {
     client: Client,
     key: (Arc<str>, Arc<str>),
-    opening: u64,
+    reader: Pinned,
     ack_wait: Duration,
     inbox: Inbox,
 }
@@ -35,8 +35,8 @@ pub(in crate::backbone) struct Reader {
 /// What is on its way to a reader.
 #[derive(Debug, Default)]
 struct Inbox {
-    /// How often the connection had been lost when it was sent.
-    lost: u64,
+    /// How often the connection had been lost, and the reader told to forget, when it was sent.
+    lost: (u64, u64),
     /// With the times of arrival, which ascend.
     sent: VecDeque<(Instant, Sent)>,
 }
@@ -73,13 +73,13 @@ impl MemorySource {
 }
 
 impl Reader {
-    pub(super) fn new(client: Client, key: (Arc<str>, Arc<str>), opening: u64, ack_wait: Duration) -> Self {
-        Self { client, key, opening, ack_wait, inbox: Inbox::default() }
+    pub(super) fn new(client: Client, key: (Arc<str>, Arc<str>), reader: Pinned, ack_wait: Duration) -> Self {
+        Self { client, key, reader, ack_wait, inbox: Inbox::default() }
     }
 
     async fn next(&mut self, room: Room) -> Vec<Delivery> {
-        let Self { client, key, opening, inbox, .. } = self;
-        client.server.until(|state| inbox.look(state, client, key, *opening, room)).await
+        let Self { client, key, reader, inbox, .. } = self;
+        client.server.until(|state| inbox.look(state, client, key, *reader, room)).await
     }
 }
 
@@ -90,7 +90,7 @@ impl Inbox {
         state: &mut State,
         client: &Client,
         key: &(Arc<str>, Arc<str>),
-        opening: u64,
+        reader: Pinned,
         room: Room,
     ) -> Result<Vec<Delivery>, Option<Instant>> {
         let lost = match state.link(client.number) {
@@ -98,13 +98,11 @@ impl Inbox {
             Link::Down(until) => return Err(Some(until)),
             Link::Gone => return Err(None),
         };
+        state.pin(key, reader)?;
+        let lost = (lost, state.consumers[key].recalls);
         if lost != self.lost {
             self.sent.clear();
             self.lost = lost;
-        }
-        let consumer = state.consumers.get(key);
-        if consumer.is_none_or(|consumer| consumer.ordered && consumer.opening != opening) {
-            return Err(None);
         }
         let more = self.left_of(room);
         for (due, sent) in state.pull(key, more) {
@@ -182,10 +180,21 @@ fn received(state: &mut State, client: usize, nameless: &mut u64, arrived: Arriv
             format!("core:{client}:{nameless}")
         }
     };
-    state.note(Happened::Received { subject: message.subject.to_string(), id: id.clone() });
+    state.note(Happened::Received { client, subject: message.subject.to_string(), id: id.clone() });
     let timestamp_ms = state.nanos() / 1_000_000;
     let origin = Origin { kind: OriginKind::Core, id: id.into(), timestamp_ms, delivery: 1 };
     Delivery { message, origin, reply, bytes, acker: Acker::Core }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let Self { client, key, reader, .. } = self;
+        client.server.change(|state| {
+            if let Some(consumer) = state.consumers.get_mut(key).filter(|consumer| consumer.pinned == Some(*reader)) {
+                consumer.pinned = None;
+            }
+        });
+    }
 }
 
 impl Drop for Listener {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use tokio::time::Instant;
 
-use super::consumer::{Consumer, Sent};
+use super::consumer::{Consumer, Pinned, Sent};
 use super::core::{Arrived, Subscription};
 use super::event::{Event, Happened, Place};
 use super::faults::{Faults, Sabotage, happens};
@@ -18,6 +18,9 @@ use crate::message::{Message, Subject};
 
 /// When the server began, in nanoseconds since the Unix epoch: 2026-11-22, 10:00 UTC.
 const BEGUN_NANOS: u64 = 1_795_341_600_000_000_000;
+
+/// How long an ordered consumer keeps to a reader that is not connected.
+const PIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Events that are kept; later ones are not.
 const MAX_EVENTS: usize = 1_000_000;
@@ -44,6 +47,8 @@ pub(super) struct Connected {
     /// How often the connection was lost.
     lost: u64,
     down_until: Option<Instant>,
+    /// When the connection was lost last.
+    down_since: Option<Instant>,
     /// What it sent without a connection, and arrives when that is back.
     late: Vec<(Place, Resolution)>,
 }
@@ -105,22 +110,69 @@ impl State {
             let late = std::mem::take(&mut client.late);
             self.note(Happened::Reconnected(number));
             for (place, resolution) in late {
-                self.apply(&place, resolution);
+                self.apply(number, &place, resolution);
             }
         }
     }
 
     /// Every connection is lost for a while, and whatever was on its way.
     pub(super) fn interrupt(&mut self, during: Duration) {
-        let until = Instant::now() + during;
         self.note(Happened::Interrupted(during));
-        for client in self.clients.iter_mut().filter(|client| !client.gone) {
-            client.lost += 1;
-            client.down_until = client.down_until.max(Some(until));
+        (0..self.clients.len()).for_each(|client| self.lose(client, during));
+    }
+
+    /// A client's connection is lost for a while, and whatever was on its way to it.
+    pub(super) fn lose(&mut self, number: usize, during: Duration) {
+        let now = Instant::now();
+        let client = &mut self.clients[number];
+        if client.gone {
+            return;
         }
-        self.subscriptions.values_mut().for_each(Subscription::lose);
-        let keys: Vec<_> = self.consumers.keys().cloned().collect();
+        client.lost += 1;
+        if client.down_until.is_none() {
+            client.down_since = Some(now);
+        }
+        client.down_until = client.down_until.max(Some(now + during));
+        let own = |subscription: &&mut Subscription| subscription.client == number;
+        self.subscriptions.values_mut().filter(own).for_each(Subscription::lose);
+        let reads = |consumer: &Consumer| consumer.pinned.is_some_and(|pinned| pinned.client == number);
+        let keys: Vec<_> = self.consumers.iter().filter(|(_, c)| reads(c)).map(|(key, _)| key.clone()).collect();
         for key in keys {
+            self.raise_barrier(&key);
+        }
+    }
+
+    /// Whether an ordered consumer delivers to this reader: to the first one that asks, once the one before is gone or
+    /// was not there for too long. Otherwise, when to ask again.
+    pub(super) fn pin(&mut self, key: &(Arc<str>, Arc<str>), reader: Pinned) -> Result<(), Option<Instant>> {
+        let consumer = self.consumers.get(key).ok_or(None)?;
+        if !consumer.ordered || consumer.pinned == Some(reader) {
+            return Ok(());
+        }
+        if let Some(Pinned { client, .. }) = consumer.pinned {
+            let gone = match self.link(client) {
+                Link::Up(_) => return Err(None),
+                Link::Down(_) => self.clients[client].down_since.map(|since| since + PIN_TIMEOUT),
+                Link::Gone => None,
+            };
+            if gone.is_some_and(|gone| gone > Instant::now()) {
+                return Err(gone);
+            }
+        }
+        self.consumers.get_mut(key).ok_or(None)?.pinned = Some(reader);
+        self.note(Happened::Pinned { consumer: Arc::clone(&key.1), client: reader.client });
+        self.raise_barrier(key);
+        Ok(())
+    }
+
+    /// A client has given something up that goes before what is newer.
+    pub(super) fn given_up(&mut self, client: usize, place: &Place) {
+        let key = place.key();
+        let matters = |consumer: &Consumer| {
+            let reads = consumer.pinned.is_some_and(|pinned| pinned.client == client);
+            reads && consumer.pending().any(|pending| pending == place.sequence)
+        };
+        if self.consumers.get(&key).is_some_and(matters) {
             self.raise_barrier(&key);
         }
     }
@@ -131,7 +183,7 @@ impl State {
         client.gone = true;
         client.down_until = None;
         for (place, resolution) in std::mem::take(&mut client.late) {
-            self.note(resolution.lost(place));
+            self.note(resolution.lost(number, place));
         }
         self.subscriptions.retain(|_, subscription| subscription.client != number);
         self.consumers.values_mut().for_each(|consumer| consumer.forget(number));
@@ -174,9 +226,9 @@ impl State {
         if !consumer.hand_over(sent.sequence, client) {
             return None;
         }
-        self.note(Happened::Delivered { place: place.clone(), delivery: sent.delivery });
+        self.note(Happened::Delivered { client, place: place.clone(), delivery: sent.delivery });
         if self.sabotage == Some(Sabotage::AckEarly) {
-            self.apply(place, Resolution::Ack);
+            self.apply(client, place, Resolution::Ack);
         }
         Some(stored)
     }
@@ -194,13 +246,13 @@ impl State {
             Link::Down(_) => true,
         };
         if lost {
-            self.note(resolution.lost(place.clone()));
+            self.note(resolution.lost(client, place.clone()));
         } else {
-            self.apply(place, resolution);
+            self.apply(client, place, resolution);
         }
     }
 
-    fn apply(&mut self, place: &Place, resolution: Resolution) {
+    fn apply(&mut self, client: usize, place: &Place, resolution: Resolution) {
         let Some(consumer) = self.consumers.get_mut(&place.key()) else { return };
         let (sequence, now) = (place.sequence, Instant::now());
         let happened = match resolution {
@@ -208,7 +260,7 @@ impl State {
             Resolution::Term => consumer.done(sequence).then(|| Happened::Terminated(place.clone())),
             Resolution::Nak(after) => {
                 let until = (self.sabotage != Some(Sabotage::DropNaks)).then_some(now + after);
-                consumer.put_off(sequence, until).then(|| Happened::HandedBack(place.clone(), after))
+                consumer.put_off(sequence, until).then(|| Happened::HandedBack { client, place: place.clone(), after })
             }
             Resolution::InProgress => {
                 consumer.put_off(sequence, Some(now + consumer.ack_wait));

@@ -201,13 +201,75 @@ async fn a_source_without_order_delivers_on_while_something_is_lost() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_ordered_consumer_has_one_reader_the_newest() {
+async fn an_ordered_consumer_has_one_reader_until_that_is_gone_or_silent_for_too_long() {
     let server = server();
-    let mut old = server.connect().open(&ordered()).expect("opens");
-    let mut new = server.connect().open(&ordered()).expect("opens");
+    let clients = [(); 3].map(|()| server.connect());
+    let [mut one, mut two, mut three] = clients.clone().map(|client| client.open(&ordered()).expect("opens"));
     produce(&server, 0..1);
-    assert!(old.next(ROOM).now_or_never().is_none());
-    assert_eq!(payloads(&next(&mut new).await), ["0"]);
+    let held = next(&mut one).await;
+    produce(&server, 1..2);
+    assert!(two.next(ROOM).now_or_never().is_none());
+    drop(one);
+    assert!(two.next(ROOM).now_or_never().is_none(), "the first is not done with by whoever has it");
+    for delivery in held {
+        delivery.acker.ack().await.expect("is sent");
+    }
+    assert_eq!(payloads(&next(&mut two).await), ["1"]);
+    produce(&server, 2..3);
+    assert!(three.next(ROOM).now_or_never().is_none());
+    server.cut(&clients[1], ACK_WAIT * 4);
+    let begun = Instant::now();
+    assert_eq!(payloads(&next(&mut three).await), ["1", "2"], "the cut one dropped it");
+    assert_eq!(begun.elapsed(), ACK_WAIT);
+    assert!(two.next(ROOM).now_or_never().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_handed_back_to_an_ordered_source_goes_before_what_was_on_its_way() {
+    let server = server();
+    produce(&server, 0..3);
+    let mut source = server.connect().open(&ordered()).expect("opens");
+    let first = source.next(Room { messages: 1, ..ROOM }).await.expect("delivers").remove(0);
+    first.acker.nak(None).await.expect("is sent");
+    assert_eq!(payloads(&next(&mut source).await), ["0", "1", "2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn outputs_of_one_stream_are_stored_together_or_not_at_all() {
+    let server = server();
+    let client = server.connect();
+    let batch = || ["1", "2"].map(|id| outgoing("clean.a", id)).to_vec();
+    let publish = async || {
+        let mut results = Vec::new();
+        for pending in client.publisher().publish_together(batch()).await {
+            results.push(pending.expect("is sent").confirmed().await.is_ok());
+        }
+        results
+    };
+    server.set_faults(Faults { publishes_failed: 500, ..Faults::default() });
+    while server.stored("CLEAN").is_empty() {
+        let results = publish().await;
+        assert_eq!(results[0], results[1]);
+    }
+    assert_eq!(server.stored("CLEAN").len(), 2);
+    server.set_faults(Faults::default());
+    assert_eq!(publish().await, [true, true]);
+    assert_eq!(server.stored("CLEAN").len(), 2, "they were known");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_publish_may_panic_before_or_after_it_is_stored() {
+    let server = server();
+    let client = server.connect();
+    server.set_faults(Faults { panics: 500, ..Faults::default() });
+    let mut panics = 0;
+    for id in 0..20 {
+        let publish = publish(&client, outgoing("clean.a", &id.to_string()));
+        panics += usize::from(std::panic::AssertUnwindSafe(publish).catch_unwind().await.is_err());
+    }
+    let events = server.events().iter().filter(|event| matches!(event.what, Happened::Panicked { .. })).count();
+    assert!(panics > 0 && panics < 20 && panics == events, "{panics} of 20, {events} told");
+    assert!(server.stored("CLEAN").len() > 20 - panics, "some were stored nevertheless");
 }
 
 #[tokio::test(start_paused = true)]
