@@ -240,12 +240,16 @@ pub async fn books(url: &str, before: Vec<usize>) -> Books {
     for number in clean.iter().chain(&dead) {
         *times.entry(*number).or_default() += 1;
     }
+    // What counts is the order of the source stream. It need not be that of the numbers: a cluster that loses its leader
+    // may lose a message in the middle of a batch, which the producer sends again.
+    let places: HashMap<usize, usize> = sent.iter().zip(0..).map(|(number, place)| (*number, place)).collect();
     let mut last: HashMap<usize, usize> = HashMap::new();
     let mut disordered = 0;
     for number in &clean {
-        let last = last.entry(number % KEYS).or_insert(*number);
-        disordered += usize::from(*number < *last);
-        *last = (*last).max(*number);
+        let place = places[number];
+        let last = last.entry(number % KEYS).or_insert(place);
+        disordered += usize::from(place < *last);
+        *last = (*last).max(place);
     }
     Books {
         sent: sent.len(),

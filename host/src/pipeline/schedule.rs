@@ -342,18 +342,19 @@ impl State {
         if !self.rule(number).waiting.is_empty() {
             return self.rule(number).waiting.push_back(task);
         }
-        if let Err((task, until)) = self.enter(task) {
+        if let Some((task, until)) = self.enter(task) {
             self.rule(number).waiting.push_back(task);
             self.wait(number, until);
         }
     }
 
-    /// Hands a task to the lanes, if its rule has room and the breakers let it pass.
-    fn enter(&mut self, mut task: Task) -> Result<(), (Task, Option<Instant>)> {
+    /// Hands a task to the lanes, if its rule has room and the breakers let it pass. Otherwise gives it back, and says
+    /// when the breakers may let it pass if it waits for them.
+    fn enter(&mut self, mut task: Task) -> Option<(Task, Option<Instant>)> {
         let rule = task.rule();
         let (number, priority) = (rule.number, rule.priority);
         if rule.concurrency.is_some_and(|most| self.rule(number).running >= most) {
-            return Err((task, None));
+            return Some((task, None));
         }
         let mut probes = Vec::new();
         let passes = rule.breakers().map(Breaker::pass);
@@ -366,18 +367,18 @@ impl State {
             Pass::Wait(until) => Some(until),
         });
         if until.is_some() {
-            return Err((task, until));
+            return Some((task, until));
         }
         task.probes = probes;
         self.rule(number).running += 1;
         self.ready.push(priority, number, task);
-        Ok(())
+        None
     }
 
     /// Hands on what waits for a rule, as far as it may go.
     fn serve(&mut self, number: u32) {
         while let Some(task) = self.rule(number).waiting.pop_front() {
-            if let Err((task, until)) = self.enter(task) {
+            if let Some((task, until)) = self.enter(task) {
                 self.rule(number).waiting.push_front(task);
                 return self.wait(number, until);
             }

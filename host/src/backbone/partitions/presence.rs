@@ -72,7 +72,7 @@ impl Presence {
     /// Waits until there are news. Cancel safe.
     pub(super) async fn changed(&self) {
         if self.all.clone().changed().await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

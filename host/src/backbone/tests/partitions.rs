@@ -123,7 +123,7 @@ async fn instances_share_the_partitions_and_a_killed_one_is_followed_in_order() 
     let mut first = opened(&one, Duration::from_secs(2)).await;
     let mut second = opened(&two, Duration::from_secs(2)).await;
     let mut seen = Seen::default();
-    let end = within(balanced(&other, &mut first, &mut second, &mut seen)).await;
+    let end = within(Box::pin(balanced(&other, &mut first, &mut second, &mut seen))).await;
 
     // It dies with what it works on.
     store_in_each(&other, end..end + 5).await;
@@ -158,7 +158,7 @@ async fn an_instance_that_retires_says_so_and_leaves_its_partitions_at_once() {
         }
     }
     let mut second = opened(&two, never).await;
-    let end = within(balanced(&other, &mut first, &mut second, &mut seen)).await;
+    let end = within(Box::pin(balanced(&other, &mut first, &mut second, &mut seen))).await;
     let mut goodbyes = subscribed(&other, "_TRACKSIDE.presence.ORDERS.reader.gone").await;
     store_in_each(&other, end..end + 5).await;
     within(first.retire()).await;
