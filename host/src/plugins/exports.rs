@@ -96,9 +96,9 @@ impl<'c> Exported<'c> {
         R: ComponentNamedList + Lift,
     {
         let Self { component, name, interface } = self;
-        let found = match interface.get_export(component.engine(), function).map(|export| export.ty) {
-            Some(ComponentItem::ComponentFunc(found)) => found,
-            _ => wasmtime::bail!("its `{name}` has no function `{function}`"),
+        let found = interface.get_export(component.engine(), function).map(|export| export.ty);
+        let Some(ComponentItem::ComponentFunc(found)) = found else {
+            wasmtime::bail!("its `{name}` has no function `{function}`");
         };
         let wrong = || format!("the function `{function}` of its `{name}` has another type");
         found.typecheck::<P, R>(&component.component_type().instance_type()).with_context(wrong)
