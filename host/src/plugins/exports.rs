@@ -1,16 +1,14 @@
 //! What a component exports that the host calls: the stage of the contract, or a handler of messages as others have it.
 
-use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{Component, ComponentNamedList, InstancePre, Lift, Lower, Resource};
+use wasmtime::component::types::{ComponentFunc, ComponentInstance, ComponentItem};
+use wasmtime::component::{Component, ComponentNamedList, InstancePre, Lift, Lower};
 use wasmtime::error::Context as _;
 use wasmtime::{Engine, Store};
 
 use super::bindings::exports::trackside::plugin::stage::{Failure, Verdict};
-use super::bindings::offered::wasi::messaging::types::Error;
 use super::bindings::offered::wasmcloud::messaging::types::BrokerMessage;
 use super::bindings::{self, PluginPre, wasi, wasmcloud};
 use super::guest::Guest;
-use super::host::messaging::Draft;
 use super::inspect::{self, Interface, Kind};
 
 /// A component that is ready to be instantiated.
@@ -63,8 +61,8 @@ pub(super) fn check_types(component: &Component, kind: &Kind, exports: &[String]
             handler.check::<(&BrokerMessage,), (Result<(), String>,)>("handle-message")
         }
         Kind::Handler(interface @ Interface::Wasi) => {
-            let handler = Exported::find(component, interface.export())?;
-            handler.check::<(Resource<Draft>,), (Result<(), Error>,)>("handle")
+            // It takes a resource, which has no type before there is an instance.
+            Exported::find(component, interface.export())?.function("handle").map(drop)
         }
         Kind::Plugin { .. } | Kind::ForeignComponent | Kind::CoreModule => {
             let name = exports.iter().find(|name| inspect::is_stage(name)).map_or("stage", String::as_str);
@@ -79,7 +77,7 @@ pub(super) fn check_types(component: &Component, kind: &Kind, exports: &[String]
 struct Exported<'c> {
     component: &'c Component,
     name: &'c str,
-    interface: wasmtime::component::types::ComponentInstance,
+    interface: ComponentInstance,
 }
 
 impl<'c> Exported<'c> {
@@ -90,17 +88,20 @@ impl<'c> Exported<'c> {
         }
     }
 
+    fn function(&self, name: &str) -> wasmtime::Result<ComponentFunc> {
+        match self.interface.get_export(self.component.engine(), name).map(|export| export.ty) {
+            Some(ComponentItem::ComponentFunc(function)) => Ok(function),
+            _ => wasmtime::bail!("its `{}` has no function `{name}`", self.name),
+        }
+    }
+
     fn check<P, R>(&self, function: &str) -> wasmtime::Result<()>
     where
         P: ComponentNamedList + Lower,
         R: ComponentNamedList + Lift,
     {
-        let Self { component, name, interface } = self;
-        let found = match interface.get_export(component.engine(), function).map(|export| export.ty) {
-            Some(ComponentItem::ComponentFunc(found)) => found,
-            _ => wasmtime::bail!("its `{name}` has no function `{function}`"),
-        };
-        let wrong = || format!("the function `{function}` of its `{name}` has another type");
-        found.typecheck::<P, R>(&component.component_type().instance_type()).with_context(wrong)
+        let wrong = || format!("the function `{function}` of its `{}` has another type", self.name);
+        let component = self.component.component_type();
+        self.function(function)?.typecheck::<P, R>(&component.instance_type()).with_context(wrong)
     }
 }

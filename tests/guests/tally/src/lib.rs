@@ -10,12 +10,12 @@
 use serde::Deserialize;
 use trackside_plugin::{Failure, Message, Setup, SetupError, Stage, Verdict};
 
-use bindings::wasi::clocks::wall_clock;
-use bindings::wasi::config::store as config;
-use bindings::wasi::keyvalue::store::{self, Bucket, Error};
-use bindings::wasi::keyvalue::{atomics, batch};
+use given::wasi::clocks::wall_clock;
+use given::wasi::config::store as config;
+use given::wasi::keyvalue::store::{self, Bucket, Error};
+use given::wasi::keyvalue::{atomics, batch};
 
-mod bindings {
+mod given {
     wit_bindgen::generate!({
         path: "../../../host/wit",
         inline: "
