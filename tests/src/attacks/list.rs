@@ -143,6 +143,15 @@ pub const ATTACKS: &[Attack] = &[
     with("isolation = \"message\"", file(STATE, "leak", InVain(Some("\0\0\0\0")))),
     bomb("many-functions", bombs::many_functions, "the compiler: half a million functions.", TOO_LONG),
     bomb("huge-function", bombs::huge_function, "the compiler: one function of seven megabytes.", TOO_LONG),
+    with(
+        "compile-memory = \"128MiB\"",
+        bomb(
+            "hungry-function",
+            bombs::huge_function,
+            "the machine's memory, by the compiler: one function of seven megabytes.",
+            Refused("it cannot be compiled in 128MiB"),
+        ),
+    ),
     bomb("giant-tables", bombs::giant_tables, "the compiler: branch tables of sixty thousand targets.", TOO_LONG),
     bomb(
         "many-locals",
