@@ -152,11 +152,18 @@ impl Drop for Lanes {
     }
 }
 
+/// How long this thread has had a processor.
+fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    let (seconds, nanos) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));
+    Duration::new(seconds.unwrap_or_default(), nanos.unwrap_or_default())
+}
+
 impl Lane {
     async fn run(mut self) {
         let mut batch = Batch::default();
         while self.scheduler.next(self.seat, self.lanes, &mut batch).await {
-            let mut spent = Duration::ZERO;
+            let (mut spent, mut cpu) = (Duration::ZERO, processor_time());
             while spent < BATCH
                 && let Some(task) = batch.tasks.pop_front()
             {
@@ -164,7 +171,9 @@ impl Lane {
                 let mut took = Duration::ZERO;
                 let emitting = async {
                     let routed = self.route(task);
-                    took = begun.elapsed();
+                    // What the thread waited for a processor is not the rule's: on a busy machine all of them would be slow.
+                    let before = std::mem::replace(&mut cpu, processor_time());
+                    took = begun.elapsed().min(cpu.saturating_sub(before));
                     routed.emit(&self.publisher).await
                 };
                 let emitted = survive("handling a message", emitting).await;

@@ -12,7 +12,7 @@ use crate::rules::Priority;
 
 use super::job::Task;
 
-/// What takes longer than this is not quick. Standard plugins take some microseconds for a message.
+/// What takes a processor for longer than this is not quick. Standard plugins take some microseconds for a message.
 const QUICK: Duration = Duration::from_millis(10);
 
 /// How long a rule is taken for slow once it was; then it has to prove itself on an ordinary lane. A plugin that is slow
@@ -40,7 +40,7 @@ pub(super) struct Batch {
     pub(super) ran: Vec<Ran>,
 }
 
-/// How long a task took in the stages of its rule.
+/// How long a task had a processor in the stages of its rule.
 #[derive(Debug)]
 pub(super) struct Ran {
     /// The rule's number.

@@ -85,7 +85,7 @@ pub(super) fn in_child(program: &Path, component: &[u8], limits: &PluginLimits) 
     if said.status.code() == Some(REFUSED.into()) {
         return Err(LoadError::Compile { reason: complaint });
     }
-    let starved = ["memory allocation of", "Cannot allocate memory", "out of memory"];
+    let starved = ["memory allocation of", "Cannot allocate memory", "Resource temporarily unavailable"];
     if starved.iter().any(|sign| complaint.contains(sign)) {
         return Err(LoadError::CompileMemory { limit_bytes: limits.compile_memory_bytes });
     }

@@ -26,8 +26,8 @@ pub const MAX_PARTS: usize = 10_000;
 pub enum Verdict {
     /// Hand it to the next stage.
     Forward,
-    /// Publish it to these routes; of more than [`MAX_PARTS`] the first ones and one more. Whether the rule declares them is for the caller to see; names that it does not are
-    /// on one line and without secrets.
+    /// Publish it to these routes; of more than [`MAX_PARTS`] the first ones and one more. Whether the rule declares them
+    /// is for the caller to see; names that it does not are on one line and without secrets.
     Route(Vec<String>),
     /// Put these parts in its place; of more than [`MAX_PARTS`] the first ones and one more.
     Split(Vec<Part>),

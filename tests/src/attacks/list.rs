@@ -36,7 +36,7 @@ const fn with(settings: &'static str, attack: Attack) -> Attack {
 }
 
 const fn bomb(name: &'static str, make: fn() -> Vec<u8>, says: &'static str, outcome: Outcome) -> Attack {
-    Attack { name, group: LOAD, made: Made::By(make, says), settings: SOON, route: ROUTE, outcome }
+    Attack { name, group: LOAD, made: Made::By(make, says), settings: "", route: ROUTE, outcome }
 }
 
 /// All of them, by group.
@@ -141,16 +141,34 @@ pub const ATTACKS: &[Attack] = &[
         Refused("it imports `wasi:http/outgoing-handler@0.2.0`, which plugins are not given"),
     ),
     with("isolation = \"message\"", file(STATE, "leak", InVain(Some("\0\0\0\0")))),
-    bomb("many-functions", bombs::many_functions, "the compiler: half a million functions.", TOO_LONG),
-    bomb("huge-function", bombs::huge_function, "the compiler: one function of seven megabytes.", TOO_LONG),
-    bomb("giant-tables", bombs::giant_tables, "the compiler: branch tables of sixty thousand targets.", TOO_LONG),
-    bomb(
-        "many-locals",
-        bombs::many_locals,
-        "the compiler: forty thousand variables in twenty thousand loops.",
-        TOO_LONG,
+    with(SOON, bomb("many-functions", bombs::many_functions, "the compiler: half a million functions.", TOO_LONG)),
+    with(SOON, bomb("huge-function", bombs::huge_function, "the compiler: one function of seven megabytes.", TOO_LONG)),
+    with(
+        "compile-memory = \"128MiB\"",
+        bomb(
+            "hungry-function",
+            bombs::huge_function,
+            "the machine's memory, by the compiler: one function of seven megabytes.",
+            Refused("it cannot be compiled in 128MiB"),
+        ),
     ),
-    bomb("deep-blocks", bombs::deep_blocks, "the compiler's stack: blocks a hundred thousand deep.", TOO_LONG),
+    with(
+        SOON,
+        bomb("giant-tables", bombs::giant_tables, "the compiler: branch tables of sixty thousand targets.", TOO_LONG),
+    ),
+    with(
+        SOON,
+        bomb(
+            "many-locals",
+            bombs::many_locals,
+            "the compiler: forty thousand variables in twenty thousand loops.",
+            TOO_LONG,
+        ),
+    ),
+    with(
+        SOON,
+        bomb("deep-blocks", bombs::deep_blocks, "the compiler's stack: blocks a hundred thousand deep.", TOO_LONG),
+    ),
     bomb("many-types", bombs::many_types, "the validator: a million types.", Refused("it does not compile: ")),
     bomb(
         "exponential-types",

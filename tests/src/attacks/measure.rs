@@ -9,10 +9,13 @@ use futures::StreamExt as _;
 /// How far apart the neighbour's messages are.
 const EVERY: Duration = Duration::from_millis(5);
 
+/// By their numbers: when each was sent, and how long it took to come out.
+type Messages = Arc<Mutex<Vec<(Instant, Option<Duration>)>>>;
+
 /// A neighbour: messages at an even pace, and how long each took to come out.
 #[derive(Debug)]
 pub struct Neighbour {
-    messages: Arc<Mutex<Vec<(Instant, Option<Duration>)>>>,
+    messages: Messages,
     tasks: [tokio::task::JoinHandle<()>; 2],
 }
 
@@ -22,7 +25,7 @@ impl Neighbour {
     /// # Panics
     /// When the server takes no subscription.
     pub async fn start(client: &Client, from: &'static str, to: &str) -> Self {
-        let messages: Arc<Mutex<Vec<(Instant, Option<Duration>)>>> = Arc::default();
+        let messages = Messages::default();
         let mut arriving = client.subscribe(to.to_owned()).await.expect("a subscription");
         client.flush().await.expect("the server is there");
         let (sent, received, client) = (Arc::clone(&messages), Arc::clone(&messages), client.clone());
