@@ -3,6 +3,7 @@
 use super::config::Shape;
 use super::contestant::{Contestant, Kind};
 use super::peer::Peer;
+use super::stats::grouped_count;
 use super::task::Transport;
 use super::work::Work;
 
@@ -137,10 +138,7 @@ fn isolated(extent: Extent) -> Scenario {
 
 /// The same messages for few rules and for many, of which the same few take them.
 fn rules(extent: Extent) -> Scenario {
-    let contestant = |rules| {
-        let label = format!("trackside, {rules} rules").replace(" 1 rules", " 1 rule");
-        trackside(label, Work::Check, Shape { rules, ..Shape::PLAIN })
-    };
+    let contestant = |rules| trackside(rules_label(rules), Work::Check, Shape { rules, ..Shape::PLAIN });
     Scenario {
         name: "core-rules".to_owned(),
         measure: Measure::Throughput,
@@ -150,6 +148,14 @@ fn rules(extent: Extent) -> Scenario {
         count: extent.count(30_000, 80_000),
         rounds: extent.rounds(),
         contestants: [10, 1, 100, 10_000].map(contestant).into(),
+    }
+}
+
+/// The label of a Trackside with so many rules.
+pub(crate) fn rules_label(rules: usize) -> String {
+    match rules {
+        1 => "trackside, 1 rule".to_owned(),
+        _ => format!("trackside, {} rules", grouped_count(rules)),
     }
 }
 

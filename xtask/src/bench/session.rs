@@ -10,7 +10,7 @@ use super::orders::Orders;
 use super::peer::Peer;
 use super::results::{Results, Table};
 use super::scenario::{self, Extent, Measure, Scenario};
-use super::stats::grouped;
+use super::stats::{grouped, grouped_count};
 use super::task::Transport;
 use super::throughput::{self, Judged, Measured};
 use super::world::{Load, World};
@@ -208,10 +208,4 @@ fn about(scenario: &Scenario) -> String {
     let keys = if *keys == 1 { "1 key".to_owned() } else { format!("{} keys", grouped_count(*keys)) };
     let rounds = if *rounds == 1 { "1 round".to_owned() } else { format!("{rounds} rounds") };
     format!("{way}, {} bytes, {keys}, {rounds}", grouped_count(*bytes))
-}
-
-fn grouped_count(count: usize) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "no run has that many messages")]
-    let count = count as f64;
-    grouped(count, 0)
 }
