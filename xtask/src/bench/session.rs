@@ -20,7 +20,7 @@ use crate::nats::Server;
 /// The share of the maximum rate at which latency is measured.
 const SHARE: f64 = 0.5;
 /// For so many seconds.
-const LATENCY_SECONDS: [f64; 2] = [6.0, 2.5];
+const LATENCY_SECONDS: [f64; 2] = [6.0, 1.5];
 /// The names of what has no load of its own.
 const START: &str = "start";
 const RELOAD: &str = "reload";
