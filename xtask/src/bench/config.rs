@@ -11,6 +11,8 @@ use super::task::{Task, Transport, WINDOW};
 use super::work::Place;
 use super::world::OUT;
 
+/// Messages that a subscription of async-nats holds until it drops.
+const CORE_WINDOW: usize = 65_536;
 /// Rules of one file: a file has at most 4 MiB.
 const RULES_OF_A_FILE: usize = 500;
 
@@ -74,7 +76,10 @@ fn main_file(places: &Places<'_>, task: &Task, shape: Shape) -> String {
     if shape.ordered && task.transport == Transport::JetStream {
         text.push_str("partitions = 1\n");
     }
-    let _ = write!(text, "max-in-flight-messages = {WINDOW}\nmax-in-flight-bytes = \"256MiB\"\n");
+    // A core source drops what it has no room for. The load keeps the window where it waits for anything; where it does
+    // not, there is as much room as the relay's client library has by default.
+    let window = if task.transport == Transport::Core { CORE_WINDOW } else { WINDOW };
+    let _ = write!(text, "max-in-flight-messages = {window}\nmax-in-flight-bytes = \"256MiB\"\n");
     if task.transport == Transport::JetStream {
         let _ = write!(text, "\n[streams.{OUT}]\nsubjects = [\"stored.out.>\"]\n");
     }

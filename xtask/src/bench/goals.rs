@@ -1,7 +1,7 @@
 //! What is aimed at, what was measured, and whether it is met.
 
 use super::results::{Results, Row};
-use super::scenario::{ISOLATED, RELAY};
+use super::scenario::{ISOLATED, RELAY, rules_label};
 use super::stats::Spread;
 use super::tables::{mebibytes, millis};
 use super::throughput::Measured;
@@ -118,7 +118,7 @@ fn comparisons(results: &Results) -> Vec<Goal> {
     };
     let check = "trackside validate+mask+route";
     let isolated = rows("core-isolated", &format!("{check}{ISOLATED}"), check);
-    let rules = rows("core-rules", "trackside, 10000 rules", "trackside, 10 rules");
+    let rules = rows("core-rules", &rules_label(10_000), &rules_label(10));
     let lanes = rows("jetstream-lanes", "trackside, 2 lanes", "trackside, 1 lane");
     vec![
         goal(

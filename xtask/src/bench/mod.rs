@@ -132,7 +132,7 @@ pub(crate) async fn measure(workspace: &Workspace, measure: &MeasureArgs) -> Res
     let load_after = machine::load()?;
     println!("\n{:<12} {load_after}\n{:<12} {:.0} s", "load average", "took", begin.elapsed().as_secs_f64());
     let wrong = results.wrong.join("\n  ");
-    if args.only.is_none() && measure.trackside.is_some() {
+    if args.only.is_none() && measure.trackside.is_some() && wrong.is_empty() {
         let page = Page { machine: &machine, results: &results, quick: args.quick, loads: [load_before, load_after] };
         let written = page.write(&workspace.root.join("docs")).context("the page could not be written")?;
         println!("{:<12} {}", "written", workspace.shown(&written));

@@ -62,7 +62,7 @@ pub(crate) fn percentiles(title: &str, table: &Table<Latency>) -> String {
     let x = |rare: f64| LEFT + rare / 4.0 * (WIDTH - LEFT - 30.0);
     let y = |nanos: f64| HEIGHT - BOTTOM - (nanos.max(1e4).log10() - 4.0) / 5.0 * (HEIGHT - BOTTOM - HEAD - 20.0);
     let mut body = String::new();
-    for (rare, name) in [(0.0, "all"), (1.0, "90 %"), (2.0, "99 %"), (3.0, "99.9 %"), (4.0, "99.99 %")] {
+    for (rare, name) in [(0.0, "0 %"), (1.0, "90 %"), (2.0, "99 %"), (3.0, "99.9 %"), (4.0, "99.99 %")] {
         let _ = writeln!(
             body,
             "<line x1=\"{0:.1}\" x2=\"{0:.1}\" y1=\"{HEAD}\" y2=\"{1:.1}\" stroke=\"#ddd\"/>\

@@ -3,6 +3,7 @@
 use super::config::Shape;
 use super::contestant::{Contestant, Kind};
 use super::peer::Peer;
+use super::stats::grouped_count;
 use super::task::Transport;
 use super::work::Work;
 
@@ -68,14 +69,14 @@ pub(crate) fn all(extent: Extent, peers: &[Peer]) -> Vec<Scenario> {
     {
         for transport in [Transport::JetStream, Transport::Core] {
             if bytes == 1_000 || !extent.quick {
-                let count = extent.count(30_000, full);
+                let count = extent.count(20_000, full);
                 all.push(payload(format!("{transport}-{size}"), transport, bytes, count, extent, peers));
             }
         }
     }
-    for keys in [1, 100, 100_000] {
-        all.push(ordered(keys, extent, peers));
-    }
+    // With fewer messages than keys, nothing would have to be kept in order.
+    let keys = if extent.quick { &[1, 100][..] } else { &[1, 100, 100_000] };
+    all.extend(keys.iter().map(|keys| ordered(*keys, extent, peers)));
     all.push(isolated(extent));
     all.push(rules(extent));
     all.push(lanes(extent));
@@ -108,7 +109,7 @@ fn ordered(keys: usize, extent: Extent, peers: &[Peer]) -> Scenario {
         bytes: 1_000,
         keys,
         // One key goes through one message after another, each waiting for the stream: slowly, on purpose.
-        count: if keys == 1 { extent.count(4_000, 20_000) } else { extent.count(20_000, 80_000) },
+        count: if keys == 1 { extent.count(3_000, 20_000) } else { extent.count(20_000, 200_000) },
         rounds: extent.rounds(),
         contestants,
     }
@@ -137,19 +138,24 @@ fn isolated(extent: Extent) -> Scenario {
 
 /// The same messages for few rules and for many, of which the same few take them.
 fn rules(extent: Extent) -> Scenario {
-    let contestant = |rules| {
-        let label = format!("trackside, {rules} rules").replace(" 1 rules", " 1 rule");
-        trackside(label, Work::Check, Shape { rules, ..Shape::PLAIN })
-    };
+    let contestant = |rules| trackside(rules_label(rules), Work::Check, Shape { rules, ..Shape::PLAIN });
     Scenario {
         name: "core-rules".to_owned(),
         measure: Measure::Throughput,
         transport: Transport::Core,
         bytes: 1_000,
         keys: RULES_KEYS,
-        count: extent.count(30_000, 80_000),
+        count: extent.count(20_000, 80_000),
         rounds: extent.rounds(),
         contestants: [10, 1, 100, 10_000].map(contestant).into(),
+    }
+}
+
+/// The label of a Trackside with so many rules.
+pub(crate) fn rules_label(rules: usize) -> String {
+    match rules {
+        1 => "trackside, 1 rule".to_owned(),
+        _ => format!("trackside, {} rules", grouped_count(rules)),
     }
 }
 
@@ -163,7 +169,7 @@ fn lanes(extent: Extent) -> Scenario {
         transport: Transport::JetStream,
         bytes: 1_000,
         keys: KEYS,
-        count: extent.count(1_000, 4_000),
+        count: extent.count(400, 2_000),
         rounds: extent.rounds(),
         contestants: vec![contestant(1, "trackside, 1 lane"), contestant(2, "trackside, 2 lanes")],
     }

@@ -10,7 +10,7 @@ use super::orders::Orders;
 use super::peer::Peer;
 use super::results::{Results, Table};
 use super::scenario::{self, Extent, Measure, Scenario};
-use super::stats::grouped;
+use super::stats::{grouped, grouped_count};
 use super::task::Transport;
 use super::throughput::{self, Judged, Measured};
 use super::world::{Load, World};
@@ -20,7 +20,7 @@ use crate::nats::Server;
 /// The share of the maximum rate at which latency is measured.
 const SHARE: f64 = 0.5;
 /// For so many seconds.
-const LATENCY_SECONDS: [f64; 2] = [6.0, 2.5];
+const LATENCY_SECONDS: [f64; 2] = [6.0, 1.5];
 /// The names of what has no load of its own.
 const START: &str = "start";
 const RELOAD: &str = "reload";
@@ -208,10 +208,4 @@ fn about(scenario: &Scenario) -> String {
     let keys = if *keys == 1 { "1 key".to_owned() } else { format!("{} keys", grouped_count(*keys)) };
     let rounds = if *rounds == 1 { "1 round".to_owned() } else { format!("{rounds} rounds") };
     format!("{way}, {} bytes, {keys}, {rounds}", grouped_count(*bytes))
-}
-
-fn grouped_count(count: usize) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "no run has that many messages")]
-    let count = count as f64;
-    grouped(count, 0)
 }

@@ -50,6 +50,13 @@ pub(crate) fn grouped(value: f64, decimals: usize) -> String {
     grouped + fraction
 }
 
+/// A count with its thousands apart.
+pub(crate) fn grouped_count(count: usize) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "nothing is counted that far")]
+    let count = count as f64;
+    grouped(count, 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
