@@ -10,7 +10,7 @@ use std::time::Duration;
 use trackside::message::{Headers, Message, Origin, OriginKind, Subject, is_reserved};
 use trackside::names::PluginName;
 use trackside::plugins::{
-    CallError, ConfiguredStage, Engine, EngineSettings, Fault, Instances, PluginSource, Verdict, Work,
+    CallError, ConfiguredStage, Engine, EngineSettings, Fault, Instances, PluginSource, StageSecrets, Verdict, Work,
 };
 use trackside::rules::PluginSettings;
 
@@ -29,7 +29,9 @@ fn stage(component: fn(&str) -> Vec<u8>) -> Arc<ConfiguredStage> {
     let bytes = Cow::Owned(component("interpreter"));
     let name = PluginName::new("interpreter").expect("a name");
     let plugin = engine.load(PluginSource { name, bytes, settings }).expect("it loads");
-    plugin.configure("{}".to_owned(), vec!["default".to_owned()], Path::new("."), Vec::new()).expect("it takes them")
+    plugin
+        .configure("{}".to_owned(), vec!["default".to_owned()], Path::new("."), StageSecrets::default())
+        .expect("it takes them")
 }
 
 /// Runs a script. `component` makes a component of a file in `tests/hostile`.
@@ -79,6 +81,10 @@ fn fit(result: &Result<Verdict, CallError>, headers: &Headers) {
                 carried(&part.headers, false);
                 assert!(part.route.as_ref().is_none_or(|route| shown(route, 128)), "{part:?}");
             }
+            return;
+        }
+        Ok(Verdict::Publish(published)) => {
+            assert!(published.iter().all(|one| shown(&one.shown, 128)), "{published:?}");
             return;
         }
         Ok(Verdict::Forward) => return,

@@ -16,7 +16,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use trackside::message::{Headers, Message, Origin, OriginKind, Subject, SubjectPattern};
 use trackside::names::PluginName;
 use trackside::plan::SubjectIndex;
-use trackside::plugins::{ConfiguredStage, Engine, EngineSettings, Instances, PluginSource, Work};
+use trackside::plugins::{ConfiguredStage, Engine, EngineSettings, Instances, PluginSource, StageSecrets, Work};
 use trackside::rules::{Isolation, PluginSettings, Template};
 use trackside_json::{Limits, Match, Replacement, Selector, replace};
 
@@ -87,7 +87,7 @@ fn stage(engine: &Engine, plugin: &str, isolation: Isolation) -> Arc<ConfiguredS
     let name = PluginName::new(plugin).expect("a name");
     let source = PluginSource { name, bytes: hostile::component(plugin).into(), settings };
     let plugin = engine.load(source).expect("a plugin");
-    plugin.configure("{}".to_owned(), Vec::new(), Path::new("."), Vec::new()).expect("a stage")
+    plugin.configure("{}".to_owned(), Vec::new(), Path::new("."), StageSecrets::default()).expect("a stage")
 }
 
 fn work() -> Work {

@@ -7,6 +7,7 @@ use futures::FutureExt as _;
 
 use super::job::{Job, Task};
 use super::schedule::{HandedBack, Left, Scheduler};
+use super::speed::{Batch, Seat};
 use super::{InFlight, Window};
 use crate::backbone::memory::{Happened, Server};
 use crate::backbone::{Room, Source};
@@ -80,9 +81,14 @@ impl World {
     }
 
     fn ready(&self) -> Vec<Task> {
-        let mut batch = Vec::new();
-        let _ = self.scheduler.next(1, &mut batch).now_or_never();
-        batch
+        let mut taken = Vec::new();
+        loop {
+            let mut batch = Batch::default();
+            if self.scheduler.next(Seat::Ordinary, 1, &mut batch).now_or_never() != Some(true) {
+                return taken;
+            }
+            taken.extend(batch.tasks);
+        }
     }
 
     fn finish(&self, task: Task) -> HandedBack {
@@ -104,7 +110,11 @@ async fn at_the_end_nothing_waits_for_a_breaker_that_opens_meanwhile() {
     world.plan.rules[0].routes[0].breaker.failed(&[]);
     assert!(world.finish(running.pop().expect("b")).is_empty());
     assert_eq!(keys(&world.finish(running.pop().expect("the first a"))), ["a", "a"]);
-    assert_eq!(world.scheduler.next(1, &mut running).now_or_never(), Some(false), "everything is over");
+    assert_eq!(
+        world.scheduler.next(Seat::Ordinary, 1, &mut Batch::default()).now_or_never(),
+        Some(false),
+        "everything is over"
+    );
 }
 
 #[tokio::test(start_paused = true)]
