@@ -64,7 +64,7 @@ limits = { path = \"x.wasm\" }
     for (line, message) in [
         (3, "unknown key `txt` in [case.message]"),
         (3, "`subject` is not a subject"),
-        (4, "`verdict` must be \"forward\", \"route\", \"split\", \"drop\" or \"reject\""),
+        (4, "`verdict` must be \"forward\", \"route\", \"split\", \"publish\", \"drop\" or \"reject\""),
         (5, "[[case]] has no `name`"),
         (6, "a payload is given by one key, and here are `text` and `size`"),
         (6, "`a b` cannot be a header"),
