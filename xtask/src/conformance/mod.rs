@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use tokio::process::Command;
 
 use crate::cargo::{BUILD_LIMIT, Workspace};
-use crate::{release, shell};
+use crate::{release, shell, test};
 pub(crate) use language::Language;
 use outcome::{Outcome, Row};
 use tools::Tools;
@@ -34,9 +34,8 @@ pub(crate) async fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let trackside = if args.release {
         release::build(workspace).await?
     } else {
-        let mut cargo = workspace.cargo();
-        cargo.args(["build", "--package", "trackside", "--bin", "trackside"]);
-        shell::run("building trackside", &mut cargo, BUILD_LIMIT).await?;
+        // As the tests build it, or its dependencies would be compiled once more.
+        test::build(workspace).await?;
         workspace.target.join("debug").join("trackside")
     };
     let languages = args.language.map_or(Language::ALL.to_vec(), |language| vec![language]);
