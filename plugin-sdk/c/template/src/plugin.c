@@ -47,6 +47,5 @@ ts_outcome ts_handle(void) {
   if (!ts_replace(selector, values, count, &error)) return ts_reject_payload(error);
 
   if (strtod(ts_format("%.*s", TS_ARG(amount->text)).ptr, NULL) < limit) return ts_forward();
-  ts_log(TS_INFO, TS("a large order"));
   return ts_route(to);
 }

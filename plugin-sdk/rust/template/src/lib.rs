@@ -3,7 +3,7 @@
 //! The settings are `limit`, an amount, and `to`, the route for orders of that amount or more.
 
 use serde::Deserialize;
-use trackside_plugin::{Failure, Message, Selector, Setup, SetupError, Stage, Value, Verdict, log};
+use trackside_plugin::{Failure, Message, Selector, Setup, SetupError, Stage, Value, Verdict};
 
 /// The plugin, with its settings.
 pub struct Large {
@@ -39,7 +39,6 @@ impl Stage for Large {
         let values = matches.iter().map(|found| (found.path == 0).then(|| found.value.clone())).collect();
         message.replace(&self.selector, values)?;
         if large {
-            log::info("a large order");
             return Ok(Verdict::Route(vec![self.settings.to.clone()]));
         }
         Ok(Verdict::Forward)
