@@ -9,6 +9,7 @@ use trackside_toolchain::human_size;
 
 use super::language::Language;
 use crate::cargo::BUILD_LIMIT;
+use crate::shell;
 
 /// What came of the cases of one component.
 pub(super) struct Outcome(Value);
@@ -16,12 +17,13 @@ pub(super) struct Outcome(Value);
 impl Outcome {
     /// Runs the command. That cases do not hold is no error here.
     pub(super) async fn of(test: &mut Command) -> Result<Self> {
-        test.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).kill_on_drop(true);
+        test.stdin(Stdio::null()).kill_on_drop(true);
         let output =
             tokio::time::timeout(BUILD_LIMIT, test.output()).await.context("plugin test: not done, stopped")?;
         let output = output.context("plugin test: cannot be started")?;
         if !matches!(output.status.code(), Some(0 | 1)) || output.stdout.is_empty() {
-            bail!("plugin test: failed ({})", output.status);
+            let said = shell::tail(&String::from_utf8_lossy(&output.stderr));
+            bail!("plugin test: failed ({})\n{said}", output.status);
         }
         serde_json::from_slice(&output.stdout).map(Self).context("plugin test: its answer is not JSON")
     }
