@@ -24,6 +24,7 @@ fn stage(component: fn(&str) -> Vec<u8>) -> Arc<ConfiguredStage> {
     let mut settings = PluginSettings::default();
     settings.limits.memory_bytes = 4 << 20;
     settings.limits.deadline = DEADLINE;
+    settings.grants.log = true;
     settings.limits.host_calls = 500;
     settings.limits.host_bytes = 2 << 20;
     let bytes = Cow::Owned(component("interpreter"));

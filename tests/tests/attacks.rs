@@ -207,13 +207,13 @@ async fn a_bomb_in_a_reload_is_refused_while_messages_flow_and_a_better_reload_f
     let config = std::fs::read_to_string(setup.path().join("trackside.toml")).expect("it was written");
     setup.write("plugins/huge-function.wasm", bomb.component());
     setup.write("rules/bomb.toml", bomb.rule("attacks"));
-    setup.write("trackside.toml", format!("{config}{}", bomb.plugin().replace("500ms", "3s")));
+    setup.write("trackside.toml", format!("{config}{}", bomb.plugin().replace("500ms", "1s")));
     let reload = trackside.admin("POST", "/v1/reload");
     let (answer, ()) = tokio::join!(reload, async {
         orders(&server, 50).await;
         server.stored("CLEAN", 50).await;
     });
-    assert!(answer.1.contains("it is not compiled after 3s"), "{answer:?}");
+    assert!(answer.1.contains("it is not compiled after 1s"), "{answer:?}");
     assert_eq!(trackside.revision().await, revision);
     std::fs::remove_file(setup.path().join("rules/bomb.toml")).expect("it is there");
     setup.write("trackside.toml", format!("{config}# without it\n"));

@@ -59,26 +59,38 @@ impl<T> Ready<T> {
         self.classes[class(priority)].queue(rule).items.push_back(item);
     }
 
-    /// Gives work back that was taken last, before what the rule has.
+    /// Gives work back that was taken last, before what the rule has. Its share is whole again, or work that is given back
+    /// over and over would never have its turn.
     pub(super) fn give_back(&mut self, priority: Priority, rule: u32, item: T) {
         self.len += 1;
+        self.left[class(priority)] += 1;
         self.classes[class(priority)].queue(rule).items.push_front(item);
     }
 
     /// Takes what is next of the rules that may.
     pub(super) fn pop(&mut self, may: impl Fn(u32) -> bool) -> Option<T> {
-        // The second time round every share is whole again.
-        for _ in 0..2 {
-            for (class, left) in self.classes.iter_mut().zip(&mut self.left) {
-                if *left > 0
-                    && let Some(item) = class.pop(&may)
-                {
-                    *left -= 1;
-                    self.len -= 1;
-                    return Some(item);
-                }
+        if let Some(item) = self.pop_of_shares(&may) {
+            return Some(item);
+        }
+        self.left = SHARES;
+        self.pop_of_shares(&may)
+    }
+
+    /// The same as long as that is settled by the shares as they are, so that all of it can be given back.
+    pub(super) fn pop_more(&mut self, may: impl Fn(u32) -> bool) -> Option<T> {
+        let contested = self.classes.iter().filter(|class| !class.order.is_empty()).count() > 1;
+        if contested { self.pop_of_shares(&may) } else { self.pop(may) }
+    }
+
+    fn pop_of_shares(&mut self, may: impl Fn(u32) -> bool) -> Option<T> {
+        for (class, left) in self.classes.iter_mut().zip(&mut self.left) {
+            if *left > 0
+                && let Some(item) = class.pop(&may)
+            {
+                *left -= 1;
+                self.len -= 1;
+                return Some(item);
             }
-            self.left = SHARES;
         }
         None
     }
@@ -174,6 +186,22 @@ mod tests {
         assert_eq!(taken(&mut ready, 16), [16, 0, 0]);
         assert_eq!(taken(&mut ready, 5), [0, 4, 1]);
         assert_eq!(taken(&mut ready, 210), [160, 40, 10]);
+    }
+
+    #[test]
+    fn what_is_given_back_over_and_over_has_its_share_all_the_same() {
+        let mut ready = filled(&[(Priority::Low, LOW), (Priority::High, HIGH)], 1000);
+        let mut done = [0; 3];
+        for _ in 0..170 {
+            let mut batch = vec![ready.pop(|_| true).expect("there is more")];
+            batch.extend((1..32).map_while(|_| ready.pop_more(|_| true)));
+            // A lane whose time is over after one.
+            done[batch.remove(0) as usize] += 1;
+            for rule in batch.into_iter().rev() {
+                ready.give_back(if rule == LOW { Priority::Low } else { Priority::High }, rule, rule);
+            }
+        }
+        assert_eq!(done, [160, 0, 10]);
     }
 
     #[test]

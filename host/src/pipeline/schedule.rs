@@ -303,7 +303,9 @@ impl State {
         while batch.tasks.len() < fair {
             let alone = seat == Seat::Spare || !batch.tasks.is_empty();
             let rules = &self.rules;
-            let Some(task) = self.ready.pop(|rule| !alone || is_quick(rules, rule, now)) else { return };
+            let may = |rule| !alone || is_quick(rules, rule, now);
+            let task = if batch.tasks.is_empty() { self.ready.pop(may) } else { self.ready.pop_more(may) };
+            let Some(task) = task else { return };
             let quick = is_quick(&self.rules, task.rule().number, now);
             batch.tasks.push_back(task);
             if !quick {

@@ -198,7 +198,7 @@ pub const ATTACKS: &[Attack] = &[
         "huge-file",
         bombs::huge_file,
         "the host's memory: a file of more than 64 MiB.",
-        Refused("at most 64MiB are taken"),
+        Refused("it has more than 67108864 bytes"),
     ),
     bomb("noise", bombs::noise, "the parser: noise.", Refused("it is damaged: ")),
 ];

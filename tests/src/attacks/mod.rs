@@ -95,6 +95,8 @@ impl Attack {
             "host-calls = 10000",
             "host-bytes = \"8MiB\"",
             "log-lines-per-second = 10",
+            // Their log is attacked as well.
+            "grants = [\"log\"]",
             "breaker = { failures = 1000000 }",
         ] {
             let key = default.split_once(' ').map_or(default, |(key, _)| key);
