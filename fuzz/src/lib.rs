@@ -9,3 +9,5 @@ pub mod message;
 pub mod names;
 #[path = "../../host/src/rules/mod.rs"]
 pub mod rules;
+#[path = "../../host/src/times.rs"]
+pub mod times;
