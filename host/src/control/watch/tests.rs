@@ -211,7 +211,7 @@ async fn what_changes_while_it_is_not_yet_watched_is_found_by_looking_again() {
 async fn what_is_no_part_of_the_configuration_is_not_told() {
     let directory = directory();
     let path = directory.path().join("rules/orders.toml");
-    fs::create_dir(directory.path().join("tests")).unwrap();
+    fs::create_dir(directory.path().join("tests")).expect("a folder");
     let mut watched = Watched::begin(directory, &path).await;
     // The tests of rules are none of a running host's business.
     for name in ["trackside.log", "tests/orders.toml", "rules/.orders.toml.swp", "rules/orders.toml~"] {
