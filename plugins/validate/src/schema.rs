@@ -8,6 +8,7 @@ use serde_json::Value;
 use trackside_plugin::{Setup, SetupError};
 
 use crate::documents::{self, Documents};
+use crate::program::Program;
 use crate::report;
 
 /// What all schemas of a stage share.
@@ -20,6 +21,8 @@ pub(crate) struct Options<'s> {
 pub(crate) struct Schema {
     file: String,
     validator: Validator,
+    /// For most payloads, if the schema is of a kind that allows it.
+    program: Option<Program>,
     /// The keys that the schema files mention: these are no secret.
     known_keys: HashSet<String>,
 }
@@ -38,7 +41,13 @@ impl Schema {
             builder = builder.should_validate_formats(check);
         }
         let validator = builder.build(&root).map_err(|error| SetupError::new(explain(file, &error)).at(key))?;
-        Ok(Self { file: file.to_owned(), validator, known_keys: documents.take_known_keys() })
+        let program = Program::compile(&root, options.check_formats);
+        Ok(Self { file: file.to_owned(), validator, program, known_keys: documents.take_known_keys() })
+    }
+
+    /// Whether a payload matches, told from its bytes alone. If not, it may match all the same: [`Self::check`] knows.
+    pub(crate) fn surely_accepts(&self, payload: &[u8]) -> bool {
+        self.program.as_ref().is_some_and(|program| program.accepts(payload))
     }
 
     /// Checks a payload; the error is the reason for its rejection.
