@@ -3,22 +3,20 @@
 
 #![allow(missing_docs, reason = "criterion's macro makes public functions without any")]
 
-#[path = "../hostile/mod.rs"]
-#[allow(dead_code, unreachable_pub)]
-mod hostile;
+#[path = "common/mod.rs"]
+mod common;
 
 use std::hint::black_box;
-use std::path::Path;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use criterion::{Criterion, criterion_group, criterion_main};
-use trackside::message::{Headers, Message, Origin, OriginKind, Subject, SubjectPattern};
-use trackside::names::PluginName;
+use trackside::message::SubjectPattern;
 use trackside::plan::SubjectIndex;
-use trackside::plugins::{ConfiguredStage, Engine, EngineSettings, Instances, PluginSource, StageSecrets, Work};
-use trackside::rules::{Isolation, PluginSettings, Template};
+use trackside::plugins::{Engine, EngineSettings, Instances};
+use trackside::rules::{Isolation, Template};
 use trackside_json::{Limits, Match, Replacement, Selector, replace};
+
+use common::{payload, stage, work};
 
 /// A call that does nothing, one with a `select` and a `replace`, and the native cost of the latter's work.
 fn calls(criterion: &mut Criterion) {
@@ -80,31 +78,6 @@ fn templates(criterion: &mut Criterion) {
         });
     }
     group.finish();
-}
-
-fn stage(engine: &Engine, plugin: &str, isolation: Isolation) -> Arc<ConfiguredStage> {
-    let settings = PluginSettings { isolation, ..PluginSettings::default() };
-    let name = PluginName::new(plugin).expect("a name");
-    let source = PluginSource { name, bytes: hostile::component(plugin).into(), settings };
-    let plugin = engine.load(source).expect("a plugin");
-    plugin.configure("{}".to_owned(), Vec::new(), Path::new("."), StageSecrets::default()).expect("a stage")
-}
-
-fn work() -> Work {
-    let (kind, id) = (OriginKind::Core, Arc::from("core:bench:1"));
-    let origin = Origin { kind, id, timestamp_ms: 1_700_000_000_000, delivery: 1 };
-    let subject = Subject::new("orders.eu.created").expect("a subject");
-    Work { message: Message { subject, headers: Headers::default(), payload: payload() }, origin: Arc::new(origin) }
-}
-
-/// An order of 1 kB.
-fn payload() -> Bytes {
-    let line = |number: u32| {
-        format!(r#"{{"sku":"T-{number:04}","count":2,"price":19.90,"title":"gear wheel, brass, large"}}"#)
-    };
-    let lines: Vec<String> = (0..11).map(line).collect();
-    let lines = lines.join(",");
-    format!(r#"{{"id":"EU-1000001","region":"eu","secret":"4111111111111111","lines":[{lines}],"gift":false}}"#).into()
 }
 
 criterion_group!(benches, calls, subjects, templates);

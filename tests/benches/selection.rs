@@ -3,11 +3,16 @@
 
 #![allow(missing_docs, reason = "criterion's macro makes public functions without any")]
 
+#[path = "common/mod.rs"]
+mod common;
+
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use sonic_rs::{JsonValueMutTrait as _, Value};
 use trackside_json::{Limits, Match, Replacement, Selector, replace, validate};
+
+use common::order;
 
 const PATHS: [&str; 3] = ["$.customer.email", "$.customer.phone", "$.payment.card"];
 const POINTERS: [[&str; 2]; 3] = [["customer", "email"], ["customer", "phone"], ["payment", "card"]];
@@ -76,19 +81,6 @@ fn select(criterion: &mut Criterion) {
         });
     });
     group.finish();
-}
-
-fn order() -> String {
-    let item = |number: u32| {
-        format!(
-            r#"{{"sku":"TRK-{number:05}","title":"Signal lamp, type {number}","quantity":{number},"price":{{"amount":"{number}9.90","currency":"EUR"}},"tags":["lamp","signal"]}}"#
-        )
-    };
-    let items: Vec<String> = (1..=4).map(item).collect();
-    format!(
-        r#"{{"id":"ord-000017","created":"2026-11-22T10:00:00Z","region":"eu-central","customer":{{"id":4711,"name":"Ada Lovelace","email":"ada@example.org","phone":"+49 30 1234567","address":{{"street":"Invalidenstraße 43","zip":"10115","city":"Berlin","country":"DE"}}}},"payment":{{"method":"card","card":"4111 1111 1111 1111","expires":"2029-07","holder":"A. Lovelace"}},"items":[{}],"total":{{"amount":"238.60","currency":"EUR"}},"notes":null,"gift":false}}"#,
-        items.join(",")
-    )
 }
 
 criterion_group!(benches, mask, select);

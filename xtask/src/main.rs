@@ -10,6 +10,7 @@ mod demo;
 mod faults;
 mod fuzz;
 mod hostile;
+mod instructions;
 mod nats;
 mod process;
 mod registry;
@@ -88,6 +89,8 @@ enum Task {
     Simulate(simulate::Args),
     /// Measure what Trackside costs, against moving the same messages without looking at them; writes docs/benchmarks.md
     Bench(bench::Args),
+    /// Count the instructions of single steps, and fail where they are more than 5 % above the committed baseline
+    Instructions(instructions::Args),
     /// Measure with what `bench` has built
     #[command(hide = true)]
     Measure(bench::MeasureArgs),
@@ -145,6 +148,7 @@ async fn perform(args: Args) -> Result<()> {
         Task::Fuzz(args) => fuzz::run(&workspace, &args).await,
         Task::Simulate(args) => simulate::run(&workspace, &args).await,
         Task::Bench(args) => bench::run(&workspace, &args).await,
+        Task::Instructions(args) => instructions::run(&workspace, &args).await,
         Task::Measure(args) => bench::measure(&workspace, &args).await,
         Task::Relay(_) => Ok(()),
         Task::Demo(args) => demo::run(&workspace, &args).await,

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::cargo::{BUILD_LIMIT, Workspace};
 use crate::steps::Steps;
-use crate::{conformance, nats, registry, shell, simulate, wasm};
+use crate::{conformance, instructions, nats, registry, shell, simulate, wasm};
 
 /// The plugins' own tests, natively: against the SDK's in-memory message.
 pub(crate) async fn plugins_natively(workspace: &Workspace) -> Result<()> {
@@ -15,8 +15,8 @@ pub(crate) async fn plugins_natively(workspace: &Workspace) -> Result<()> {
     shell::run("the plugins' tests", &mut cargo, BUILD_LIMIT).await
 }
 
-/// Everything: plugins and the guests of the tests to Wasm, the plugins' native tests, the binary, the conformance suite,
-/// the simulation, and the workspace's tests, doc tests included.
+/// Everything: plugins and the guests of the tests to Wasm, the plugins' native tests, the binary, the instructions of the
+/// hot path, the conformance suite, the simulation, and the workspace's tests, doc tests included.
 pub(crate) async fn everything(workspace: &Workspace) -> Result<()> {
     let mut steps = Steps::default();
     let server = steps.step("nats-server", nats::provision(workspace)).await?;
@@ -26,6 +26,7 @@ pub(crate) async fn everything(workspace: &Workspace) -> Result<()> {
     steps.step("guests to Wasm", wasm::build_guests(workspace)).await?;
     steps.step("plugins, natively", plugins_natively(workspace)).await?;
     steps.step("build", build(workspace)).await?;
+    steps.step("instructions", instructions::as_test(workspace)).await?;
     steps.step("conformance", conformance::as_test(workspace)).await?;
     steps.step("simulation", simulate::as_test(workspace)).await?;
     steps.step("tests", tests(workspace, &server, &registry)).await?;

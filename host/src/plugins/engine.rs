@@ -48,7 +48,7 @@ const KEEP_TABLE_RESIDENT_BYTES: usize = 32 << 10;
 /// Slots that are kept warm for a plugin that may come back; with the above, 8 MiB at most.
 const WARM_SLOTS: u32 = 16;
 
-/// Instances that are not handed out to threads: for configuring stages while all threads are busy.
+/// Instances that are not handed out to threads, or half of fewer: for configuring stages while all threads are busy.
 const SPARE_INSTANCES: u32 = 16;
 
 /// How the engine is set up.
@@ -58,7 +58,7 @@ pub struct EngineSettings {
     pub cache: Option<PathBuf>,
     /// Where those are compiled that are not there.
     pub compile_in: CompileIn,
-    /// How many instances there can be at a time, over all threads; at least 32.
+    /// How many instances there can be at a time, over all threads; at least 2. Each sets 4 GiB of address space aside.
     pub max_instances: u32,
     /// Bounds of what host calls do with a payload's JSON; their deadline is set for each call.
     pub json: Limits,
@@ -104,7 +104,7 @@ impl Engine {
     /// # Errors
     /// When the machine does not give the address space or the thread.
     pub fn new(settings: EngineSettings) -> Result<Self, EngineError> {
-        let max_instances = settings.max_instances.max(2 * SPARE_INSTANCES);
+        let max_instances = settings.max_instances.max(2);
         let refused = |error: wasmtime::Error| EngineError::Wasmtime(format!("{error:#}"));
         let mut config = config();
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(max_instances)));
@@ -159,7 +159,7 @@ impl Engine {
     /// How many instances each of so many threads can have at a time without one going short.
     #[must_use]
     pub fn instances_per_thread(&self, threads: usize) -> usize {
-        (self.0.max_instances - SPARE_INSTANCES) as usize / threads.max(1)
+        (self.0.max_instances - spare(self.0.max_instances)) as usize / threads.max(1)
     }
 
     fn component(&self, bytes: &[u8], digest: &[u8; 32], limits: &PluginLimits) -> Result<Component, LoadError> {
@@ -183,6 +183,10 @@ impl Engine {
         }
         Ok(component)
     }
+}
+
+fn spare(max_instances: u32) -> u32 {
+    SPARE_INSTANCES.min(max_instances / 2)
 }
 
 /// An engine like those that plugins are run by, and that runs nothing itself: without their address space.

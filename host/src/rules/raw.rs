@@ -19,14 +19,6 @@ pub(super) struct Texts {
     rules: Vec<Arc<SourceText>>,
 }
 
-/// All files as tables; a file with syntax errors is reported and has none.
-pub(super) struct RawRules<'t> {
-    /// `trackside.toml`.
-    pub(super) config: Option<RawFile<'t>>,
-    /// The files of `rules/`, in the order of their names.
-    pub(super) rules: Vec<RawFile<'t>>,
-}
-
 /// A file as a table.
 pub(super) struct RawFile<'t> {
     pub(super) source: &'t Arc<SourceText>,
@@ -51,10 +43,15 @@ impl Texts {
         Self { config, rules }
     }
 
-    pub(super) fn tables<'t>(&'t self, problems: &Problems) -> RawRules<'t> {
-        let config = self.config.as_ref().and_then(|source| table(source, problems));
-        let rules = self.rules.iter().filter_map(|source| table(source, problems)).collect();
-        RawRules { config, rules }
+    /// `trackside.toml` as a table, if it is there and has no syntax errors, which are reported.
+    pub(super) fn config(&self, problems: &Problems) -> Option<RawFile<'_>> {
+        self.config.as_ref().and_then(|source| table(source, problems))
+    }
+
+    /// The other files as tables, in the order of their names. One at a time: a table is some twenty times as large as
+    /// its text, and those of 10,000 rules would be most of what the process ever needs.
+    pub(super) fn rules(&self, problems: &Problems) -> impl Iterator<Item = RawFile<'_>> {
+        self.rules.iter().filter_map(|source| table(source, problems))
     }
 }
 

@@ -38,11 +38,10 @@ pub(super) fn parse(files: &FileSet) -> (Option<Rules>, Report) {
 
 fn parse_into(files: &FileSet, problems: &Problems) -> Option<Rules> {
     let texts = Texts::new(files, problems);
-    let raw = texts.tables(problems);
     check_presence(files, problems);
-    let config = raw.config.as_ref().map(|file| config(file, files, problems));
+    let config = texts.config(problems).map(|file| config(&file, files, problems));
     let known = config.as_ref().map(|config| &config.known);
-    let rules = raw.rules.iter().flat_map(|file| rule::rules(&root(file, problems), known)).collect();
+    let rules = texts.rules(problems).flat_map(|file| rule::rules(&root(&file, problems), known)).collect();
     let rules = check::check(rules, config.as_ref(), problems);
     let config = config?.config?;
     Some(Rules { directory: files.directory().to_owned(), config, rules, digest: files.digest() })

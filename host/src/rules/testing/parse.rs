@@ -25,9 +25,8 @@ pub(super) fn parse(files: &FileSet, rules: &Rules) -> (Vec<TestFile>, Report) {
     let problems = Problems::default();
     files.problems().cloned().for_each(|problem| problems.push(problem));
     let texts = Texts::new(files, &problems);
-    let raw = texts.tables(&problems);
     let context = Context { rules, files };
-    let tests = raw.rules.iter().map(|file| test_file(file, context, &problems)).collect();
+    let tests = texts.rules(&problems).map(|file| test_file(&file, context, &problems)).collect();
     (tests, Report::sorted(problems.into_vec()))
 }
 
