@@ -3,6 +3,7 @@
 mod buckets;
 mod letters;
 mod offline;
+mod outlets;
 mod reload;
 mod serve;
 mod sources;

@@ -44,6 +44,8 @@ pub mod supply;
 
 pub mod backbone;
 pub mod letters;
+pub mod outlets;
 pub mod pipeline;
 
 pub mod admin;
+pub mod sidecar;

@@ -2,6 +2,7 @@
 //!
 //! `cargo xtask test` builds and provides both: it sets `NATS_SERVER` and `TRACKSIDE_BIN`.
 
+pub mod app;
 pub mod attacks;
 mod cluster;
 mod disk;

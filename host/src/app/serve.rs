@@ -16,6 +16,7 @@ use crate::pipeline::{Lanes, LanesSettings, Observer, Runner};
 use crate::plan::{Live, Plan};
 use crate::plugins::{Engine, Instances, KeyValue};
 use crate::rules::{Auth, Config};
+use crate::sidecar::{self, Sidecar};
 use crate::telemetry::{Condition, Metrics, Readiness};
 
 use super::Failure;
@@ -65,6 +66,7 @@ struct Host {
     readiness: Readiness,
     sources: Sources,
     lanes: Lanes,
+    loader: Loader,
     /// Control, admin API and watching: ended by being dropped.
     background: JoinSet<()>,
 }
@@ -92,6 +94,7 @@ impl Host {
             control(&directory, &as_written, &engine, (&metrics, &readiness), &mut background).await?;
         readiness.set(Condition::Revision, Ok(()));
         serve_admin(&rules.config, &control, &metrics, &readiness, &mut background).await?;
+        serve_sidecar(&rules.config, &loader, &readiness, &mut background).await?;
 
         let connection =
             backbone::connect(&rules.config.nats, &directory).await.map_err(|error| Failure::new(error.to_string()))?;
@@ -122,7 +125,7 @@ impl Host {
             observer,
         };
         let sources = Sources::start(opened, &rules.config, &feed);
-        Ok(Self { config: rules.config, connection, readiness, sources, lanes, background })
+        Ok(Self { config: rules.config, connection, readiness, sources, lanes, loader, background })
     }
 
     /// Runs until it is to stop.
@@ -136,9 +139,10 @@ impl Host {
     /// Takes nothing more in, finishes what is in flight, and leaves.
     async fn drain(self) -> Result<(), Failure> {
         let within = self.config.runtime.drain_timeout;
-        let Self { connection, sources, mut lanes, mut background, .. } = self;
+        let Self { connection, sources, mut lanes, loader, mut background, .. } = self;
         let finish = async {
             sources.stop().await;
+            loader.following().drain();
             lanes.drain().await;
         };
         let finished = tokio::time::timeout(within, finish).await;
@@ -207,6 +211,24 @@ async fn serve_admin(
     tracing::info!(listen = %settings.listen, "the admin API listens");
     let admin = Admin { control: control.clone(), metrics: metrics.clone(), readiness: readiness.clone() };
     background.spawn(admin::serve(listener, admin));
+    Ok(())
+}
+
+async fn serve_sidecar(
+    config: &Config,
+    loader: &Loader,
+    readiness: &Readiness,
+    background: &mut JoinSet<()>,
+) -> Result<(), Failure> {
+    let Some(settings) = &config.sidecar else { return Ok(()) };
+    let listen = settings.listen;
+    let failed = |error: &dyn std::fmt::Display| {
+        Failure::new(format!("the sidecar cannot listen at {listen}: {error}; see `[sidecar] listen`"))
+    };
+    let listener = TcpListener::bind(listen).await.map_err(|error| failed(&error))?;
+    let sidecar = Sidecar::new(loader.following().outlets(), readiness.clone()).map_err(|error| failed(&error))?;
+    tracing::info!(listen = %listener.local_addr().unwrap_or(listen), "the sidecar listens");
+    background.spawn(sidecar::serve(listener, sidecar));
     Ok(())
 }
 

@@ -1,5 +1,5 @@
 //! Decides which task is next. A task goes to a lane when it is the first of its key, its rule has room for it, the
-//! breakers let it pass, and nothing more urgent is waiting; `speed.rs` says which lanes it may take. Everything here is bounded by the windows of the sources:
+//! services that it is for are there, the breakers let it pass, and nothing more urgent is waiting; `speed.rs` says which lanes it may take. Everything here is bounded by the windows of the sources:
 //! each task belongs to a message that holds a place in one.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -357,6 +357,10 @@ impl State {
         let (number, priority) = (rule.number, rule.priority);
         if rule.concurrency.is_some_and(|most| self.rule(number).running >= most) {
             return Some((task, None));
+        }
+        let shut = rule.gate.closed_until();
+        if shut.is_some() {
+            return Some((task, shut));
         }
         let mut probes = Vec::new();
         let passes = rule.breakers().map(Breaker::pass);

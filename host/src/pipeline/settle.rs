@@ -11,7 +11,7 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 
-use crate::backbone::{Pending, PublishError, Publisher};
+use crate::backbone::{PublishError, Publisher};
 use crate::names::RuleName;
 use crate::plan::RulePlan;
 use crate::rules::OnFailure;
@@ -23,6 +23,7 @@ use super::job::{Acked, Task};
 use super::lane::LanesSettings;
 use super::observe::Observer;
 use super::outcome::{Failure, FailureClass};
+use super::outlet::{OutputError, Underway};
 use super::schedule::{Left, Scheduler, hand_back};
 use super::survive::survive;
 
@@ -63,6 +64,8 @@ enum Settled {
         after: Duration,
         /// Whether it counts as a try: not if it says nothing about the message.
         counts: bool,
+        /// Whether it waits here, even if its source could deliver it again.
+        here: bool,
     },
 }
 
@@ -124,20 +127,20 @@ impl Shelf {
     }
 
     /// An output could not be published: try again, or dead-letter what cannot get better.
-    async fn unpublished(&self, task: &Task, error: &PublishError) -> Settled {
+    async fn unpublished(&self, task: &Task, error: &OutputError) -> Settled {
         let (job, rule) = (&task.job, task.rule());
         rule.metrics.publish_failed();
         if let Some(more) = rule.throttle.pass() {
             tracing::warn!(rule = %rule.name, id = %job.origin.id, %error, more, "an output could not be published");
         }
-        if error.is_disconnected() {
+        if error.is_unsent() {
             // It says nothing about the message, so it does not count against its tries.
             rule.metrics.retried();
-            let after = wait(&rule.on_failure, task.waits, None, &job.origin.id);
-            return Settled::Again { after, counts: false };
+            let after = wait(&rule.on_failure, task.waits, error.after(), &job.origin.id);
+            return Settled::Again { after, counts: false, here: error.waits_here() };
         }
         let failure = Failure::of_rule(FailureClass::Publish, error.to_string());
-        let failure = if error.retryable() { failure.retried(None) } else { failure };
+        let failure = if error.retryable() { failure.retried(error.after()) } else { failure };
         let sent = fail(task, failure, &self.publisher).await;
         self.conclude(task, sent).await
     }
@@ -151,7 +154,7 @@ impl Shelf {
                 rule.metrics.retried();
                 let after = wait(&rule.on_failure, task.waits, failure.retry.flatten(), &origin.id);
                 tracing::debug!(rule = %rule.name, id = %origin.id, reason = failure.reason, ?after, "to be tried again");
-                Settled::Again { after, counts: true }
+                Settled::Again { after, counts: true, here: false }
             }
             Sent::Dead(failure, pending) => {
                 let confirmed = match pending {
@@ -176,7 +179,7 @@ impl Shelf {
                                 "a dead letter could not be stored; the message stays unacknowledged");
                         }
                         let after = wait(&rule.on_failure, task.waits, None, &origin.id);
-                        Settled::Again { after, counts: false }
+                        Settled::Again { after, counts: false, here: false }
                     }
                 }
             }
@@ -221,7 +224,7 @@ impl Shelf {
     async fn end(&self, mut task: Task, settled: Settled) {
         let job = Arc::clone(&task.job);
         let (how, over) = match settled {
-            Settled::Again { after, counts } if job.in_place => {
+            Settled::Again { after, counts, here } if here || job.in_place => {
                 task.try_again(counts);
                 (Left::Again(after.min(MAX_WAIT)), None)
             }
@@ -273,27 +276,25 @@ impl Letters {
     }
 }
 
-/// Waits for every output; how many there were. Where the source is at most once, a flush is not waited for: nothing
-/// hangs on its answer. The breakers of the routes are told.
-async fn confirm(task: &Task, outputs: Vec<(usize, Result<Pending, PublishError>)>) -> Result<usize, PublishError> {
-    let redelivers = task.job.redelivers();
+/// Waits for every output; how many there were. The breakers of the routes are told. Once one has failed, those behind it
+/// that are not on their way stay: all of them go again with the next try, and would come out of order.
+async fn confirm(task: &Task, outputs: Vec<(usize, Underway)>) -> Result<usize, OutputError> {
+    let (redelivers, rule) = (task.job.redelivers(), task.rule());
     let mut count = 0;
     let mut failed = None;
     for (route, output) in outputs {
-        let confirmed = match output {
-            Ok(pending) if redelivers || pending.is_stored() => pending.confirmed().await.map(|_| ()),
-            Ok(_) => Ok(()),
-            Err(error) => Err(error),
-        };
-        let breaker = &task.rule().routes[route].breaker;
-        match confirmed {
+        if failed.is_some() && !output.is_begun() {
+            continue;
+        }
+        let breaker = &rule.routes[route].breaker;
+        match output.safe(redelivers).await {
             Ok(()) => {
                 breaker.succeeded(&task.probes);
                 count += 1;
             }
             Err(error) => {
                 // Neither a message that cannot be sent nor a lost connection says anything about the output.
-                if error.retryable() && !error.is_disconnected() {
+                if error.blames_route(rule.divert.is_some()) {
                     breaker.failed(&task.probes);
                 }
                 failed = failed.or(Some(error));

@@ -7,7 +7,7 @@ use super::rule::Parsed;
 use crate::message::SubjectPattern;
 use crate::names::{RuleName, SourceName};
 use crate::rules::error::{Location, Problem};
-use crate::rules::model::{Config, Confirm, FaultAction, Rule, SourceKind};
+use crate::rules::model::{Config, Confirm, FaultAction, Rule, SourceKind, Target};
 use crate::rules::order::OrderBy;
 use crate::rules::table::Problems;
 use crate::rules::template::Template;
@@ -70,12 +70,15 @@ fn check_stored(rules: &[Rule], config: &Config, problems: &Problems) {
         source.is_some_and(|source| matches!(source.kind, SourceKind::JetStream { .. }))
     };
     for rule in rules.iter().filter(|rule| kept(rule)) {
-        let open = rule.routes.iter().filter(|(_, route)| route.confirm == Confirm::Auto);
-        for (name, route) in open.filter(|(_, route)| !stored.iter().any(|pattern| route.subject.may_match(pattern))) {
+        for (name, route) in &rule.routes {
+            let Target::Subject { template, confirm: Confirm::Auto } = &route.to else { continue };
+            if stored.iter().any(|pattern| template.may_match(pattern)) {
+                continue;
+            }
             let message = format!(
-                "route `{name}` of rule `{}` publishes to `{}`, which no stream of trackside.toml stores: what is \
+                "route `{name}` of rule `{}` publishes to `{template}`, which no stream of trackside.toml stores: what is \
                  published there and read by nobody is gone",
-                rule.name, route.subject
+                rule.name
             );
             let help = "declare its stream in [streams.NAME], or write `confirm = \"stream\"` if a stream that is not \
                         declared here stores it, or `confirm = \"flush\"` if nobody has to keep it";
@@ -135,9 +138,11 @@ fn check_names(rules: &[Rule], problems: &Problems) {
     }
 }
 
-/// All templates of a rule, with what they are called.
+/// All subject templates of a rule, with what they are called.
 fn outputs(rule: &Rule) -> impl Iterator<Item = (String, &Template, &Location)> {
-    let routes = rule.routes.iter().map(|(name, route)| (format!("route `{name}`"), &route.subject, &route.location));
+    let routes = rule.routes.iter();
+    let routes =
+        routes.filter_map(|(name, route)| Some((format!("route `{name}`"), route.to.subject()?, &route.location)));
     let dead = rule.on_failure.dead_letter.as_ref();
     routes.chain(dead.map(|dead| ("the dead letter".to_owned(), &dead.subject, &dead.location)))
 }
@@ -155,12 +160,14 @@ fn check_positions(parsed: &Parsed, problems: &Problems) {
             format!("`order-by` asks for token {position} of the subject, but `{}` has only {tokens}", rule.subject);
         problems.push(Problem::error(message).at(parsed.order_location.clone()).help(help.clone()));
     }
-    for (what, template, location) in outputs(rule).filter(|(_, template, _)| template.last_position() > tokens) {
-        let message = format!(
-            "{what} asks for token {} of the subject, but `{}` has only {tokens}",
-            template.last_position(),
-            rule.subject
-        );
+    let subjects = outputs(rule).map(|(what, template, location)| (what, template.last_position(), location));
+    let urls = rule.routes.iter().filter_map(|(name, route)| match &route.to {
+        Target::Service { url, .. } => Some((format!("route `{name}`"), url.last_position(), &route.location)),
+        Target::Subject { .. } | Target::Subscribers { .. } => None,
+    });
+    for (what, position, location) in subjects.chain(urls).filter(|(_, position, _)| *position > tokens) {
+        let message =
+            format!("{what} asks for token {position} of the subject, but `{}` has only {tokens}", rule.subject);
         problems.push(Problem::error(message).at(location.clone()).help(help.clone()));
     }
 }

@@ -4,9 +4,11 @@
 mod check;
 mod nats;
 mod plugins;
+mod route;
 mod rule;
 mod secrets;
 mod settings;
+mod sidecar;
 mod sources;
 mod supply;
 
@@ -21,6 +23,7 @@ use super::model::{Config, Priority, Rules};
 use super::raw::{RawFile, Texts};
 use super::reference;
 use super::table::{File, Problems, Table};
+use super::template::ServiceAddress;
 use super::values::Node;
 use crate::message::SubjectPattern;
 use crate::names::{PluginName, SourceName};
@@ -78,6 +81,8 @@ struct Known {
     sources: BTreeMap<SourceName, Vec<SubjectPattern>>,
     plugins: Vec<PluginName>,
     priorities: BTreeMap<SourceName, Priority>,
+    /// The services that the sidecar may post to, if there is a sidecar.
+    sidecar: Option<Vec<ServiceAddress>>,
 }
 
 impl Known {
@@ -97,6 +102,7 @@ fn config(raw: &RawFile<'_>, files: &FileSet, problems: &Problems) -> ParsedConf
     let (secrets, secret_names) = secrets::secrets(&root);
     let (plugins, plugin_names) = plugins::plugins(&root, files.directory(), &keys, &secret_names);
     let admin = settings::admin(&root);
+    let sidecar = sidecar::sidecar(&root);
     let runtime = settings::runtime(&root, files.directory());
     sources::check_streams(&sources, &streams, file);
     let reach = |name: &SourceName| sources.get(name).map(|source| sources::reach(source, &streams));
@@ -104,10 +110,21 @@ fn config(raw: &RawFile<'_>, files: &FileSet, problems: &Problems) -> ParsedConf
         sources: source_names.into_iter().map(|name| (name.clone(), reach(&name).unwrap_or_default())).collect(),
         plugins: plugin_names,
         priorities: sources.iter().map(|(name, source)| (name.clone(), source.priority)).collect(),
+        sidecar: sidecar.as_ref().map(|sidecar| sidecar.deliver_to.clone()),
     };
     let trust = keys.trust;
-    let config =
-        nats.map(|nats| Config { nats, sources, plugins, trust, registries, secrets, streams, admin, runtime });
+    let config = nats.map(|nats| Config {
+        nats,
+        sources,
+        plugins,
+        trust,
+        registries,
+        secrets,
+        streams,
+        admin,
+        sidecar,
+        runtime,
+    });
     ParsedConfig { config, known }
 }
 

@@ -39,6 +39,7 @@ pub(in crate::rules) static FILE: Section = Section {
         key("secrets", Table("[secrets]"), Said("none"), "Secrets that plugins may be given by name."),
         key("streams", Table("[streams.NAME]"), Said("none"), "Streams that have to be there."),
         key("admin", Table("[admin]"), Said("no admin HTTP"), "Health, metrics and reload over HTTP."),
+        key("sidecar", Table("[sidecar]"), Said("no sidecar"), "HTTP for a service beside Trackside."),
         key("runtime", Table("[runtime]"), Said("its defaults"), "Threads, draining, caching and watching."),
         key("json", Table("[json]"), Said("its defaults"), "Bounds of JSON payloads."),
     ],
@@ -361,6 +362,33 @@ pub(in crate::rules) static ADMIN: Section = Section {
     ],
 };
 
+/// `[sidecar]`
+pub(in crate::rules) static SIDECAR: Section = Section {
+    title: "[sidecar]",
+    meaning: "HTTP for a service beside Trackside, which needs no NATS client then. Without this table no rule can post \
+              to services or hand anything to subscribers.",
+    keys: &[
+        key(
+            "listen",
+            Text,
+            Value("\"127.0.0.1:9280\""),
+            "The loopback address and port to listen on; port 0 takes any free one.",
+        ),
+        key(
+            "deliver-to",
+            Texts,
+            Said("nowhere"),
+            "The services that rules may post to: `http://HOST[:PORT]` or `https://HOST[:PORT]`, nothing else.",
+        ),
+        key(
+            "deliver-concurrency",
+            Whole(1, 1024),
+            Value("16"),
+            "How many requests to one of these services may be under way at once, from all rules together.",
+        ),
+    ],
+};
+
 /// `[runtime]`
 pub(in crate::rules) static RUNTIME: Section = Section {
     title: "[runtime]",
@@ -481,17 +509,56 @@ pub(in crate::rules) static STAGE: Section = Section {
 /// `[rule.routes]`, whose keys are the routes' names.
 pub(in crate::rules) static ROUTE: Section = Section {
     title: "[rule.routes]",
-    meaning: "Names for the subjects that messages may go to. `NAME = \"subject\"`, or `NAME = { … }` with the keys \
-              below. After the last stage a message takes the route `default`; a plugin can choose others by name.",
+    meaning: "Names for where messages may go. `NAME = \"subject\"`, `NAME = \"http://HOST:PORT/PATH\"`, \
+              `NAME = \"sidecar:SUBSCRIPTION\"`, or `NAME = { … }` with the keys below: exactly one of `subject`, `url` and \
+              `subscribers`. After the last stage a message takes the route `default`; a plugin can choose others by name.",
     keys: &[
-        key("subject", Template, Required, "The subject to publish to, see [Subject templates](#subject-templates)."),
+        key(
+            "subject",
+            Template,
+            Said("the route leads elsewhere"),
+            "The subject to publish to, see [Subject templates](#subject-templates).",
+        ),
         key(
             "confirm",
             OneOf(&["auto", "stream", "flush"]),
             Value("\"auto\""),
-            "How an output counts as safe. `stream`: by the acknowledgement of the stream that stores it. `flush`: by \
-             the server having read it. `auto`: by the stream's acknowledgement where a stream takes the subject, and \
-             as `flush` where none does.",
+            "With `subject`: how an output counts as safe. `stream`: by the acknowledgement of the stream that stores it. \
+             `flush`: by the server having read it. `auto`: by the stream's acknowledgement where a stream takes the \
+             subject, and as `flush` where none does.",
+        ),
+        key(
+            "url",
+            Text,
+            Said("the route leads elsewhere"),
+            "The URL of a service that each output is posted to. `[sidecar] deliver-to` has to allow its host. Path and \
+             query may have the placeholders of subject templates; what they stand for is percent-encoded.",
+        ),
+        key(
+            "timeout",
+            millis(1, HOUR),
+            Value("\"10s\""),
+            "With `url`: how long the service may take to answer, connecting included.",
+        ),
+        key(
+            "events",
+            OneOf(&["binary", "structured"]),
+            Value("\"binary\""),
+            "With `url`: how CloudEvents 1.0 are written. `binary`: attributes stay headers, the payload is the body. \
+             `structured`: the body is `application/cloudevents+json`, for every message.",
+        ),
+        key(
+            "subscribers",
+            Text,
+            Said("the route leads elsewhere"),
+            "The name under which services subscribe to the outputs at the sidecar: `GET /v1/subscribe/NAME`. Routes may \
+             share one. Letters, digits, `-` and `_`, at most 64.",
+        ),
+        key(
+            "ack-wait",
+            millis(10, DAY),
+            Value("\"30s\""),
+            "With `subscribers`: how long a subscriber may take to acknowledge an output that it was sent.",
         ),
     ],
 };
@@ -602,7 +669,7 @@ pub(in crate::rules) static RULE_BREAKER: Section = Section {
 };
 
 /// All sections.
-pub(in crate::rules) static ALL: [&Section; 21] = [
+pub(in crate::rules) static ALL: [&Section; 22] = [
     &FILE,
     &NATS,
     &TLS,
@@ -615,6 +682,7 @@ pub(in crate::rules) static ALL: [&Section; 21] = [
     &SECRETS,
     &STREAM,
     &ADMIN,
+    &SIDECAR,
     &RUNTIME,
     &JSON,
     &RULES_FILE,
