@@ -1,6 +1,7 @@
 //! The composition root: build, run, drain.
 
 mod buckets;
+mod desk;
 mod letters;
 mod offline;
 mod outlets;

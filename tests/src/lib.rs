@@ -11,6 +11,7 @@ pub mod flow;
 pub mod graph;
 #[path = "../hostile/mod.rs"]
 pub mod hostile;
+pub mod http;
 mod process;
 pub mod proxy;
 mod registry;

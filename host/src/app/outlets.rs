@@ -45,7 +45,7 @@ impl Following {
             rule.gate.set(rule.services());
             for route in &rule.routes {
                 match &route.to {
-                    RouteTo::Subject { .. } => {}
+                    RouteTo::Subject { .. } | RouteTo::Caller => {}
                     RouteTo::Service { service, .. } => {
                         wanted.insert(of_service(service), Followed::Service(Arc::clone(service)));
                     }

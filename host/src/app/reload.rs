@@ -10,7 +10,7 @@ use crate::control::{Compiled, Rejection};
 use crate::message::SubjectPattern;
 use crate::plan::{Compiler, Plan};
 use crate::plugins::Engine;
-use crate::rules::{self, Config, Problem, Report, Rules, SecretRef};
+use crate::rules::{self, Config, Problem, REPLIES_SOURCE, Report, Rules, SIDECAR_SOURCE, SecretRef};
 use crate::supply;
 use crate::telemetry::{InUse, Metrics, Readiness};
 
@@ -171,10 +171,14 @@ impl Loader {
         };
         compare(old.nats == new.nats, "`[nats]`".to_owned());
         compare(old.admin == new.admin, "`[admin]`".to_owned());
-        compare(old.sidecar == new.sidecar, "`[sidecar]`".to_owned());
+        let made = |config: &Config| {
+            let made = config.sources.iter().filter(|(_, source)| source.kind.is_sidecar());
+            made.map(|(name, source)| (name.clone(), source.clone())).collect::<Vec<_>>()
+        };
+        compare(old.sidecar == new.sidecar && made(old) == made(new), "`[sidecar]`".to_owned());
         compare(old.runtime == new.runtime, "`[runtime]` or `[json]`".to_owned());
         let names = old.sources.keys().chain(new.sources.keys().filter(|name| !old.sources.contains_key(*name)));
-        for name in names {
+        for name in names.filter(|name| !matches!(name.as_str(), SIDECAR_SOURCE | REPLIES_SOURCE)) {
             compare(old.sources.get(name) == new.sources.get(name), format!("`[sources.{name}]`"));
         }
         changed

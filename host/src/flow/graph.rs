@@ -97,6 +97,8 @@ impl Drawing<'_> {
             let what = match &source.kind {
                 SourceKind::JetStream { stream, .. } => format!("stream {stream}"),
                 SourceKind::Core { .. } => "core NATS".to_owned(),
+                SourceKind::Sidecar => "HTTP".to_owned(),
+                SourceKind::Replies => "replies to HTTP".to_owned(),
             };
             let mut lines = vec![name.to_string(), what];
             lines.extend(rules.reach(name).iter().map(ToString::to_string));

@@ -17,7 +17,7 @@ pub use mermaid::mermaid;
 pub use svg::svg;
 
 use crate::message::SubjectPattern;
-use crate::rules::{Rule, Rules, Target, Template};
+use crate::rules::{REPLIES_SOURCE, Rule, Rules, SIDECAR_SOURCE, Target, Template};
 
 /// Where something that a rule makes goes.
 enum Place<'r> {
@@ -64,6 +64,10 @@ fn streams<'r>(rules: &'r Rules, template: &Template) -> Vec<&'r str> {
 
 /// Whether a rule takes in again what a template makes. Where it is not known what its source delivers, it may be anything.
 fn takes(rules: &Rules, rule: &Rule, template: &Template) -> bool {
+    // What goes to NATS does not come back by HTTP.
+    if matches!(rule.source.as_str(), SIDECAR_SOURCE | REPLIES_SOURCE) {
+        return false;
+    }
     let reach = rules.reach(&rule.source);
     let delivered = reach.is_empty() || reach.iter().any(|pattern| template.may_match(pattern));
     delivered && template.may_match(&rule.subject)

@@ -14,7 +14,7 @@ use crate::times::rfc3339_ms;
 use super::dead::{dead_letter, without_payload};
 use super::job::Task;
 use super::observe::{Observation, Observer, of_task};
-use super::outcome::{Failure, FailureClass, Outcome, Output};
+use super::outcome::{Dropped, Failure, FailureClass, Outcome, Output};
 use super::outlet::Underway;
 
 /// A task that has been through its rule's stages.
@@ -40,15 +40,15 @@ pub struct Emitted {
 /// What is under way.
 #[derive(Debug)]
 pub(super) enum Sent {
-    /// Outputs with the positions of their routes, and how many more were dropped by a plugin.
-    Outputs(Vec<(usize, Underway)>, usize),
+    /// Outputs with the positions of their routes, and what else was dropped by a plugin.
+    Outputs(Vec<(usize, Underway)>, Vec<Dropped>),
     /// A dead letter, and why.
     Dead(Failure, Result<Pending, PublishError>),
     /// The message is to be tried again.
     Retry(Failure),
     /// The message failed for good and the rule keeps no dead letters.
     Terminated(Failure),
-    /// The rule is gone: others decide about the message, when it is delivered again.
+    /// The rule is gone, and others decide about the message when it is delivered again; or nobody waits for it any more.
     Withdrawn,
 }
 
@@ -75,7 +75,7 @@ impl Routed {
             Some(failure) => Err(failure),
         };
         let sent = match published {
-            Ok(pending) => Sent::Outputs(pending, outcome.dropped.len()),
+            Ok(pending) => Sent::Outputs(pending, outcome.dropped),
             Err(failure) => fail(&task, failure, publisher).await,
         };
         Emitted { task, sent, observed }
@@ -187,7 +187,7 @@ pub fn stamped(rule: &RulePlan, revision: &Revision, origin: &Origin, output: Ou
     let message_id = format!("{}:{}:{route}:{part}", origin.id, rule.name);
     let mut payload = output.payload;
     match &output.to {
-        Address::Subject { .. } => {}
+        Address::Subject { .. } | Address::Caller => {}
         Address::Service { about, events, .. } => {
             headers.push("Trackside-Subject", about.as_str());
             if *events == EventMode::Structured {
@@ -221,6 +221,7 @@ impl Stamped {
                 let content = Content { message_id, headers, payload };
                 Way::Elsewhere(Underway::Offering(queue, Box::new(content), ack_wait))
             }
+            Address::Caller => Way::Elsewhere(Underway::Answering(Box::new(Content { message_id, headers, payload }))),
         }
     }
 }
@@ -229,7 +230,8 @@ impl Stamped {
 pub(super) async fn fail(task: &Task, failure: Failure, publisher: &Publisher) -> Sent {
     let (job, rule) = (&task.job, task.rule());
     let more = task.tries < rule.on_failure.tries || rule.pauses();
-    if failure.retry.is_some() && more {
+    // Who waits for an answer has the message still: a letter would be a second copy of what is sent again.
+    if failure.retry.is_some() && (more || job.caller.is_some()) {
         return Sent::Retry(failure);
     }
     match dead_letter(&task.plan, rule, &job.flight.source, &job.message, &job.origin, &failure, &task.tried()) {

@@ -1,7 +1,9 @@
 //! The hot path: `intake -> lane -> stages -> emit -> ack`. Each step consumes the one before (`Delivery -> Job ->
 //! Routed -> Emitted -> Acked`), so that acknowledging before emitting does not compile.
 
+mod caller;
 mod confine;
+mod counter;
 mod dead;
 mod emit;
 mod flight;
@@ -21,6 +23,8 @@ mod survive;
 #[cfg(test)]
 mod tests;
 
+pub use caller::{Caller, Ended, Kept, Part, Report};
+pub use counter::{Counter, Handed, NotTaken};
 pub(crate) use dead::without_payload;
 pub use dead::{Tries, dead_letter, header};
 pub(crate) use emit::Way;

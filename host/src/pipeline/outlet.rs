@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::backbone::{Pending, PublishError};
+use crate::backbone::{Confirmed, Pending, PublishError};
 use crate::outlets::{Content, Post, PostError, Queue, Service, Unanswered};
+use crate::rules::{CALLER, SUBSCRIBERS_PREFIX};
 
 /// An output that is on its way, or about to be.
 #[derive(Debug)]
@@ -16,6 +17,19 @@ pub(crate) enum Underway {
     Posting(Arc<Service>, Box<Post>),
     /// The same for those who subscribe, with how long an acknowledgement may take.
     Offering(Arc<Queue>, Box<Content>, Duration),
+    /// For who made the request.
+    Answering(Box<Content>),
+}
+
+/// How an output became safe.
+#[derive(Debug)]
+pub(crate) enum Safe {
+    /// By NATS.
+    Confirmed(Confirmed),
+    /// The service, or who subscribed, has taken it.
+    Taken,
+    /// It is handed to who made the request.
+    Answer(Box<Content>),
 }
 
 /// Why an output is not known to be safe.
@@ -73,19 +87,37 @@ impl OutputError {
 }
 
 impl Underway {
-    /// Waits until the output is safe; what is posted or offered is so now. With `redelivers` false, a flush is not waited
+    /// Waits until the output is safe; what is posted or offered is so now. With `flushes` false, a flush is not waited
     /// for: nothing hangs on its answer.
-    pub(crate) async fn safe(self, redelivers: bool) -> Result<(), OutputError> {
+    pub(crate) async fn safe(self, flushes: bool) -> Result<Safe, OutputError> {
         match self {
             Self::Published(sent) => {
                 let pending = sent?;
-                if redelivers || pending.is_stored() {
-                    pending.confirmed().await?;
+                if flushes || pending.is_stored() {
+                    return Ok(Safe::Confirmed(pending.confirmed().await?));
                 }
-                Ok(())
+                Ok(Safe::Confirmed(Confirmed::Flushed))
             }
-            Self::Posting(service, post) => Ok(service.post(*post).await?),
-            Self::Offering(queue, content, ack_wait) => Ok(queue.offer(*content, ack_wait).answered().await?),
+            Self::Posting(service, post) => {
+                service.post(*post).await?;
+                Ok(Safe::Taken)
+            }
+            Self::Offering(queue, content, ack_wait) => {
+                queue.offer(*content, ack_wait).answered().await?;
+                Ok(Safe::Taken)
+            }
+            Self::Answering(content) => Ok(Safe::Answer(content)),
+        }
+    }
+
+    /// Where it goes, for people.
+    pub(super) fn to(&self) -> String {
+        match self {
+            Self::Published(Ok(pending)) => pending.subject().to_string(),
+            Self::Published(Err(_)) => String::new(),
+            Self::Posting(service, post) => format!("{}{}", service.address(), post.path),
+            Self::Offering(queue, ..) => format!("{SUBSCRIBERS_PREFIX}{}", queue.name()),
+            Self::Answering(_) => CALLER.to_owned(),
         }
     }
 

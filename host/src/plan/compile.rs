@@ -323,6 +323,7 @@ impl Compiler {
             let filter = match &source.kind {
                 SourceKind::JetStream { filter_subjects, .. } => filter_subjects.clone(),
                 SourceKind::Core { subject, .. } => vec![subject.clone()],
+                SourceKind::Sidecar | SourceKind::Replies => Vec::new(),
             };
             let index = SubjectIndex::new(taking.map(|(rule, position)| (&rule.subject, position)));
             (name.clone(), SourcePlan { index, filter, metrics: self.metrics.source(name) })

@@ -138,12 +138,18 @@ impl RulePlan {
         plugins.chain(routes.map(|route| &route.breaker))
     }
 
+    /// Until when its messages wait because something that they go through or to is left alone.
+    #[must_use]
+    pub fn shut_until(&self) -> Option<tokio::time::Instant> {
+        self.breakers().filter_map(|breaker| breaker.shut_until()).chain(self.gate.closed_until()).max()
+    }
+
     /// The services that have to be there for its messages to go on: none if its outputs are diverted meanwhile.
     pub fn services(&self) -> impl Iterator<Item = &Arc<Service>> {
         let routes = self.routes.iter().filter(|_| self.divert.is_none());
         routes.filter_map(|route| match &route.to {
             RouteTo::Service { service, .. } => Some(service),
-            RouteTo::Subject { .. } | RouteTo::Subscribers { .. } => None,
+            RouteTo::Subject { .. } | RouteTo::Subscribers { .. } | RouteTo::Caller => None,
         })
     }
 

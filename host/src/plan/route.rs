@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::message::{Message, Subject};
 use crate::names::RouteName;
 use crate::outlets::{Outlets, Queue, Service};
-use crate::rules::{Confirm, EventMode, RenderError, SUBSCRIBERS_PREFIX, Target, Template, UrlTemplate};
+use crate::rules::{CALLER, Confirm, EventMode, RenderError, SUBSCRIBERS_PREFIX, Target, Template, UrlTemplate};
 
 use super::Breaker;
 
@@ -50,6 +50,8 @@ pub enum RouteTo {
         /// How long an acknowledgement may take.
         ack_wait: Duration,
     },
+    /// Back to who made the request.
+    Caller,
 }
 
 /// Where one output goes.
@@ -84,6 +86,8 @@ pub enum Address {
         /// The subject of the message that it comes from.
         about: Subject,
     },
+    /// Back to who made the request.
+    Caller,
 }
 
 impl RouteTo {
@@ -99,6 +103,7 @@ impl RouteTo {
             Target::Subscribers { queue, ack_wait } => {
                 Self::Subscribers { queue: outlets.queue(queue), ack_wait: *ack_wait }
             }
+            Target::Caller => Self::Caller,
         }
     }
 
@@ -121,6 +126,7 @@ impl RouteTo {
             Self::Subscribers { queue, ack_wait } => {
                 Address::Subscribers { queue: Arc::clone(queue), ack_wait: *ack_wait, about: message.subject.clone() }
             }
+            Self::Caller => Address::Caller,
         })
     }
 
@@ -129,7 +135,7 @@ impl RouteTo {
     pub fn subject(&self) -> Option<&Template> {
         match self {
             Self::Subject { template, .. } => Some(template),
-            Self::Service { .. } | Self::Subscribers { .. } => None,
+            Self::Service { .. } | Self::Subscribers { .. } | Self::Caller => None,
         }
     }
 }
@@ -141,6 +147,7 @@ impl fmt::Display for RouteTo {
             Self::Subject { template, .. } => template.fmt(f),
             Self::Service { url, .. } => url.fmt(f),
             Self::Subscribers { queue, .. } => write!(f, "{SUBSCRIBERS_PREFIX}{}", queue.name()),
+            Self::Caller => f.write_str(CALLER),
         }
     }
 }
@@ -152,6 +159,7 @@ impl fmt::Display for Address {
             Self::Subject { subject, .. } => subject.fmt(f),
             Self::Service { service, path, .. } => write!(f, "{}{path}", service.address()),
             Self::Subscribers { queue, .. } => write!(f, "{SUBSCRIBERS_PREFIX}{}", queue.name()),
+            Self::Caller => f.write_str(CALLER),
         }
     }
 }

@@ -116,6 +116,12 @@ pub struct Source {
     pub location: Location,
 }
 
+/// The source of what services publish and request at the sidecar.
+pub const SIDECAR_SOURCE: &str = "sidecar";
+
+/// The source of what is answered to their requests.
+pub const REPLIES_SOURCE: &str = "sidecar-replies";
+
 /// What kind of source it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceKind {
@@ -143,6 +149,18 @@ pub enum SourceKind {
         /// Instances with the same queue group share the messages.
         queue_group: Option<String>,
     },
+    /// What services publish and request at the sidecar.
+    Sidecar,
+    /// What is answered to requests of the sidecar.
+    Replies,
+}
+
+impl SourceKind {
+    /// Whether its messages come by the sidecar and not off NATS.
+    #[must_use]
+    pub fn is_sidecar(&self) -> bool {
+        matches!(self, Self::Sidecar | Self::Replies)
+    }
 }
 
 /// How a stream is shared by instances that keep order: a durable consumer for each partition, each read by one
@@ -309,11 +327,40 @@ pub struct AdminSettings {
     pub listen: SocketAddr,
 }
 
+/// Where the sidecar listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listen {
+    /// At an address.
+    Address(SocketAddr),
+    /// At a Unix socket, whose file is made, and replaced if nobody listens there.
+    Socket(PathBuf),
+}
+
+impl std::fmt::Display for Listen {
+    /// As it is written.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Socket(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
 /// `[sidecar]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SidecarSettings {
     /// Where to listen.
-    pub listen: SocketAddr,
+    pub listen: Listen,
+    /// Longest body of a request, in bytes.
+    pub max_body_bytes: usize,
+    /// Messages of one batch.
+    pub max_batch_messages: usize,
+    /// How long a call may take that does not say so itself.
+    pub timeout: Duration,
+    /// The longest that one may ask for.
+    pub max_timeout: Duration,
+    /// Headers of requests that messages carry, in the spelling in which they carry them.
+    pub carry_headers: Vec<String>,
     /// The services that outputs may be posted to.
     pub deliver_to: Vec<ServiceAddress>,
     /// Requests to one service that may be under way.
@@ -431,6 +478,8 @@ pub enum Target {
         /// How long an acknowledgement may take from when an output was handed out.
         ack_wait: Duration,
     },
+    /// Back to the service that made the request; of rules that take replies.
+    Caller,
 }
 
 /// How an output is written as a CloudEvent in HTTP.
@@ -448,7 +497,7 @@ impl Target {
     pub fn subject(&self) -> Option<&Template> {
         match self {
             Self::Subject { template, .. } => Some(template),
-            Self::Service { .. } | Self::Subscribers { .. } => None,
+            Self::Service { .. } | Self::Subscribers { .. } | Self::Caller => None,
         }
     }
 }
@@ -460,12 +509,16 @@ impl std::fmt::Display for Target {
             Self::Subject { template, .. } => template.fmt(f),
             Self::Service { url, .. } => url.fmt(f),
             Self::Subscribers { queue, .. } => write!(f, "{SUBSCRIBERS_PREFIX}{queue}"),
+            Self::Caller => f.write_str(CALLER),
         }
     }
 }
 
 /// What the name of a route's queue follows.
 pub(crate) const SUBSCRIBERS_PREFIX: &str = "sidecar:";
+
+/// The route that leads back to who made a request.
+pub(crate) const CALLER: &str = "caller:";
 
 /// When the outputs of a rule are left alone for a while, and what becomes of its messages then.
 #[derive(Debug, Clone, PartialEq, Eq)]

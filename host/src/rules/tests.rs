@@ -198,7 +198,16 @@ fn everything_that_can_be_written_arrives() {
     assert_eq!(admin.expect("admin").listen.port(), 9271);
     let sidecar = sidecar.as_ref().expect("a sidecar");
     let allowed: Vec<_> = sidecar.deliver_to.iter().map(ServiceAddress::as_str).collect();
-    assert_eq!((sidecar.listen.port(), sidecar.deliver_concurrency), (9281, 4));
+    assert_eq!((sidecar.listen.to_string().as_str(), sidecar.deliver_concurrency), ("0.0.0.0:9281", 4));
+    assert_eq!((sidecar.max_body_bytes, sidecar.max_batch_messages), (64 << 10, 10));
+    assert_eq!((sidecar.timeout, sidecar.max_timeout), (Duration::from_secs(1), Duration::from_secs(30)));
+    assert_eq!(sidecar.carry_headers, ["X-Tenant"]);
+    let made = [SIDECAR_SOURCE, REPLIES_SOURCE].map(|name| &sources[name]);
+    assert_eq!(
+        made.map(|source| (&source.kind, source.max_in_flight_messages, source.max_in_flight_bytes)),
+        [(&SourceKind::Sidecar, 5, 1 << 20), (&SourceKind::Replies, 5, 1 << 20),]
+    );
+    assert_eq!(made[0].priority, Priority::High);
     assert_eq!(allowed, ["http://127.0.0.1:8080", "https://app.example"]);
     assert_eq!((runtime.lanes, runtime.watch), (Some(3), false));
 

@@ -5,34 +5,37 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::StatusCode;
+use axum::http::header::ORIGIN;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 use axum::{Router, middleware};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::admin::{Problem, Reach, guard};
 
-use super::{Sidecar, subscribe};
+use super::listener::Stream;
+use super::{Listener, Sidecar, publish, subscribe};
 
 /// Connections at a time; others wait in the listener's backlog.
 const MAX_CONNECTIONS: usize = 1024;
 /// How long a request's head may take, and how long a connection may be idle.
 const HEAD_WAIT: Duration = Duration::from_secs(10);
 const MAX_HEAD_BYTES: usize = 16 * 1024;
-/// Nothing here takes a body; this much of one is read and ignored.
+/// What subscribers send has no body to speak of; what publishes reads its own, see `call.rs`.
 const MAX_BODY_BYTES: usize = 4096;
 /// What to wait for after the system refused a connection, as it does when there are too many open files.
 const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 
 /// Serves until it is dropped, and all its connections with it.
-pub async fn serve(listener: TcpListener, sidecar: Sidecar) {
-    let router = router(sidecar);
+pub async fn serve(listener: Listener, sidecar: Sidecar) {
+    let router = router(sidecar, listener.is_loopback());
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
@@ -46,22 +49,36 @@ pub async fn serve(listener: TcpListener, sidecar: Sidecar) {
     }
 }
 
-fn router(sidecar: Sidecar) -> Router {
-    subscribe::routes()
+fn router(sidecar: Sidecar, loopback: bool) -> Router {
+    let router = subscribe::routes()
+        .merge(publish::routes(&sidecar))
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path"))
         .method_not_allowed_fallback(async || {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path has another method, see the Allow header")
         })
         .with_state(sidecar)
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .layer(middleware::from_fn_with_state(Reach::Loopback, guard))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES));
+    if loopback {
+        router.layer(middleware::from_fn_with_state(Reach::Loopback, guard))
+    } else {
+        router.layer(middleware::from_fn(no_web_pages))
+    }
 }
 
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
+/// Where others reach it, or by a Unix socket, the Host says nothing; web pages are refused all the same.
+async fn no_web_pages(request: Request, next: Next) -> Response {
+    if request.headers().contains_key(ORIGIN) {
+        let detail = "requests of web pages, which have an Origin, are refused";
+        return Problem::new(StatusCode::FORBIDDEN, detail).into_response();
+    }
+    next.run(request).await
+}
+
+async fn accept(listener: &Listener, places: &Arc<Semaphore>) -> (Box<dyn Stream>, OwnedSemaphorePermit) {
     let place = Arc::clone(places).acquire_owned().await.expect("the semaphore is never closed");
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, place),
+            Ok(stream) => return (stream, place),
             // The client's own doing.
             Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) => {
             }
@@ -73,9 +90,7 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, 
     }
 }
 
-async fn connection(stream: TcpStream, router: Router) {
-    // An event is worth nothing in a buffer; where the system does not take this, it still gets there.
-    let _ = stream.set_nodelay(true);
+async fn connection(stream: Box<dyn Stream>, router: Router) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_WAIT).max_buf_size(MAX_HEAD_BYTES);
     // How a connection ends is the client's business.

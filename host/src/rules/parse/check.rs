@@ -7,7 +7,9 @@ use super::rule::Parsed;
 use crate::message::SubjectPattern;
 use crate::names::{RuleName, SourceName};
 use crate::rules::error::{Location, Problem};
-use crate::rules::model::{Config, Confirm, FaultAction, Rule, SourceKind, Target};
+use crate::rules::model::{
+    CALLER, Config, Confirm, FaultAction, GiveUp, REPLIES_SOURCE, Rule, SIDECAR_SOURCE, SourceKind, Target,
+};
 use crate::rules::order::OrderBy;
 use crate::rules::table::Problems;
 use crate::rules::template::Template;
@@ -27,10 +29,14 @@ pub(super) fn check(parsed: Vec<Parsed>, config: Option<&ParsedConfig>, problems
         check_skips(rule, problems);
         if let Some(config) = config.and_then(|config| config.config.as_ref()) {
             check_order(parsed, config, problems);
+            check_sidecar(parsed, config, problems);
         }
         if let Some(reach) = config.and_then(|config| config.known.sources.get(&rule.source)) {
             check_reach(rule, &parsed.subject_location, reach, problems);
-            check_loops(rule, reach, problems);
+            // What goes to NATS does not come back by HTTP.
+            if !matches!(rule.source.as_str(), SIDECAR_SOURCE | REPLIES_SOURCE) {
+                check_loops(rule, reach, problems);
+            }
         }
     }
     let rules: Vec<Rule> = parsed.into_iter().map(|parsed| parsed.rule).collect();
@@ -48,7 +54,9 @@ pub(super) fn check(parsed: Vec<Parsed>, config: Option<&ParsedConfig>, problems
 /// Sources whose messages no rule takes.
 fn check_sources(rules: &[Rule], config: &Config, problems: &Problems) {
     let used: HashSet<&SourceName> = rules.iter().map(|rule| &rule.source).collect();
-    for (name, source) in config.sources.iter().filter(|(name, _)| !used.contains(name)) {
+    // What is there for its table's sake need not be used.
+    let unused = config.sources.iter().filter(|(name, source)| !used.contains(name) && !source.kind.is_sidecar());
+    for (name, source) in unused {
         let message = format!("no rule takes messages from source `{name}`: all of them will go nowhere");
         let problem = Problem::warning(message).at(source.location.clone());
         problems.push(problem.help("add a rule for it, or take the source out"));
@@ -61,7 +69,7 @@ fn check_stored(rules: &[Rule], config: &Config, problems: &Problems) {
     // What a source reads is stored too, even if its stream is not described.
     let read = config.sources.values().filter_map(|source| match &source.kind {
         SourceKind::JetStream { filter_subjects, .. } => Some(filter_subjects),
-        SourceKind::Core { .. } => None,
+        SourceKind::Core { .. } | SourceKind::Sidecar | SourceKind::Replies => None,
     });
     let stored: Vec<&SubjectPattern> =
         config.streams.values().map(|stream| &stream.subjects).chain(read).flatten().collect();
@@ -123,6 +131,32 @@ fn check_order(parsed: &Parsed, config: &Config, problems: &Problems) {
     }
 }
 
+/// What makes sense where somebody waits for an answer, and what makes sense only there.
+fn check_sidecar(parsed: &Parsed, config: &Config, problems: &Problems) {
+    let rule = &parsed.rule;
+    let Some(source) = config.sources.get(&rule.source) else { return };
+    if source.kind.is_sidecar() && rule.on_failure.give_up == GiveUp::Pause {
+        let message =
+            format!("rule `{}` pauses its source, and the sidecar cannot be paused: services wait for it", rule.name);
+        let problem = Problem::error(message).at(rule.location.clone());
+        problems.push(problem.help("take `give-up` out: a service is told that its message could not be taken"));
+    }
+    let mut back = rule.routes.iter().filter(|(_, route)| matches!(route.to, Target::Caller));
+    match (back.next(), source.kind == SourceKind::Replies) {
+        (Some((name, route)), false) => {
+            let message = format!("route `{name}` leads back to a caller, and rule `{}` takes no replies", rule.name);
+            let help = format!("write `source = \"{REPLIES_SOURCE}\"`, or a subject in place of \"{CALLER}\"");
+            problems.push(Problem::error(message).at(route.location.clone()).help(help));
+        }
+        (None, true) => {
+            let message = format!("rule `{}` takes replies, and has no route that leads them back", rule.name);
+            let problem = Problem::error(message).at(rule.location.clone());
+            problems.push(problem.help(format!("add `default = \"{CALLER}\"` under [rule.routes]")));
+        }
+        _ => {}
+    }
+}
+
 fn check_names(rules: &[Rule], problems: &Problems) {
     let mut seen: HashMap<&RuleName, &Location> = HashMap::with_capacity(rules.len());
     for rule in rules {
@@ -163,7 +197,7 @@ fn check_positions(parsed: &Parsed, problems: &Problems) {
     let subjects = outputs(rule).map(|(what, template, location)| (what, template.last_position(), location));
     let urls = rule.routes.iter().filter_map(|(name, route)| match &route.to {
         Target::Service { url, .. } => Some((format!("route `{name}`"), url.last_position(), &route.location)),
-        Target::Subject { .. } | Target::Subscribers { .. } => None,
+        Target::Subject { .. } | Target::Subscribers { .. } | Target::Caller => None,
     });
     for (what, position, location) in subjects.chain(urls).filter(|(_, position, _)| *position > tokens) {
         let message =

@@ -96,13 +96,20 @@ fn config(raw: &RawFile<'_>, files: &FileSet, problems: &Problems) -> ParsedConf
     let root = Table::open(file, &reference::FILE, 0..0, raw.table.get_ref());
     let nats = root.table("nats", &reference::NATS).and_then(|table| nats::nats(&table, files.directory()));
     let streams = settings::streams(&root);
-    let (sources, source_names) = sources::sources(&root);
+    let (mut sources, mut source_names) = sources::sources(&root);
     let keys = supply::trust(&root);
     let registries = supply::registries(&root, files.directory());
     let (secrets, secret_names) = secrets::secrets(&root);
     let (plugins, plugin_names) = plugins::plugins(&root, files.directory(), &keys, &secret_names);
     let admin = settings::admin(&root);
-    let sidecar = sidecar::sidecar(&root);
+    let (sidecar, made) = sidecar::sidecar(&root, files.directory());
+    for (name, source) in made {
+        // A table of that name was told of already.
+        if let std::collections::btree_map::Entry::Vacant(place) = sources.entry(name) {
+            source_names.push(place.key().clone());
+            place.insert(source);
+        }
+    }
     let runtime = settings::runtime(&root, files.directory());
     sources::check_streams(&sources, &streams, file);
     let reach = |name: &SourceName| sources.get(name).map(|source| sources::reach(source, &streams));

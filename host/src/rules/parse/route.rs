@@ -5,7 +5,7 @@ use toml::de::DeValue;
 use super::{Known, name};
 use crate::names::QueueName;
 use crate::rules::error::Problem;
-use crate::rules::model::{Confirm, EventMode, SUBSCRIBERS_PREFIX, Target};
+use crate::rules::model::{CALLER, Confirm, EventMode, SUBSCRIBERS_PREFIX, Target};
 use crate::rules::reference;
 use crate::rules::suggest;
 use crate::rules::table::{File, Table};
@@ -24,6 +24,7 @@ pub(super) fn route(file: File<'_>, key: &str, node: &Node<'_>, known: Option<&K
     match node.get_ref() {
         DeValue::Table(entries) => long(&Table::open(file, &reference::ROUTE, node.span(), entries), known),
         DeValue::String(text) if UrlTemplate::is_meant(text) => service(&short, key, node, known),
+        DeValue::String(text) if text == CALLER => Some(Target::Caller),
         DeValue::String(text) if text.starts_with(SUBSCRIBERS_PREFIX) => {
             subscribers(&short, &text[SUBSCRIBERS_PREFIX.len()..], node, known)
         }

@@ -27,7 +27,12 @@ pub(in crate::rules) static FILE: Section = Section {
     meaning: "The tables of the file.",
     keys: &[
         key("nats", Table("[nats]"), Required, "How to reach the servers."),
-        key("sources", Table("[sources.NAME]"), Required, "Where messages come from; at least one."),
+        key(
+            "sources",
+            Table("[sources.NAME]"),
+            Said("required without `[sidecar]`"),
+            "Where messages come from; at least one.",
+        ),
         key("plugins", Table("[plugins.NAME]"), Said("none"), "Plugins of your own, and limits of the standard ones."),
         key("trust", Table("[trust]"), Said("its defaults"), "Whose plugins are loaded."),
         key(
@@ -100,8 +105,8 @@ pub(in crate::rules) static TLS: Section = Section {
 pub(in crate::rules) static SOURCE: Section = Section {
     title: "[sources.NAME]",
     meaning: "Where messages come from: a JetStream stream, read by a durable pull consumer, if it has `stream`; a \
-              core NATS subscription if it has `subject`. Core NATS delivers at most once. The name `sidecar` is \
-              reserved for a later source.",
+              core NATS subscription if it has `subject`. Core NATS delivers at most once. The names `sidecar` \
+              and `sidecar-replies` are those of the sources that `[sidecar]` makes.",
     keys: &[
         key("stream", Text, Said("none"), "The stream to read. Either this or `subject`."),
         key("subject", Text, Said("none"), "The subject to subscribe to, wildcards allowed. Either this or `stream`."),
@@ -365,14 +370,23 @@ pub(in crate::rules) static ADMIN: Section = Section {
 /// `[sidecar]`
 pub(in crate::rules) static SIDECAR: Section = Section {
     title: "[sidecar]",
-    meaning: "HTTP for a service beside Trackside, which needs no NATS client then. Without this table no rule can post \
-              to services or hand anything to subscribers.",
+    meaning: "HTTP for a service beside Trackside, which needs no NATS client then. With this table there are the sources \
+              `sidecar`, of what the service publishes and requests, and `sidecar-replies`, of what its requests are answered; \
+              without it no rule can post to services or hand anything to subscribers. See [sidecar.md](sidecar.md).",
     keys: &[
         key(
             "listen",
             Text,
             Value("\"127.0.0.1:9280\""),
-            "The loopback address and port to listen on; port 0 takes any free one.",
+            "The IP address and port to listen on, where port 0 takes any free one; or `\"unix:PATH\"`, a Unix socket that the \
+             user of this process and its group can use. Relative paths begin at the configuration directory.",
+        ),
+        key(
+            "allow-remote",
+            Boolean,
+            Value("false"),
+            "Whether `listen` may be an address that other machines reach. There is no authentication, so whoever reaches it \
+             can publish by the rules.",
         ),
         key(
             "deliver-to",
@@ -385,6 +399,35 @@ pub(in crate::rules) static SIDECAR: Section = Section {
             Whole(1, 1024),
             Value("16"),
             "How many requests to one of these services may be under way at once, from all rules together.",
+        ),
+        key("max-body", Size(KIB, 64 * MIB), Value("\"1MiB\""), "The longest body of a request, a batch included."),
+        key("max-batch-messages", Whole(1, 100_000), Value("1000"), "How many messages one batch may have."),
+        key("timeout", millis(1, HOUR), Value("\"5s\""), "How long a call may take that does not say so itself."),
+        key("max-timeout", millis(1, HOUR), Value("\"60s\""), "The longest that a call may ask for."),
+        key(
+            "carry-headers",
+            Texts,
+            Value("[]"),
+            "Headers of requests that messages carry, in the spelling in which they carry them, beside those that every message \
+             carries. What is not named here stays behind.",
+        ),
+        key(
+            "max-in-flight-messages",
+            Whole(1, 100_000),
+            Value("1000"),
+            "How many messages of services may be under way at once, and how many replies; further ones are answered `429`.",
+        ),
+        key(
+            "max-in-flight-bytes",
+            Size(64 * KIB, 64 * GIB),
+            Value("\"64MiB\""),
+            "How many bytes of them, bodies that are still arriving included.",
+        ),
+        key(
+            "priority",
+            OneOf(PRIORITIES),
+            Value("\"normal\""),
+            "How urgent these messages are, unless their rule says otherwise.",
         ),
     ],
 };
