@@ -609,3 +609,39 @@ async fn hostile_clients_are_bounded_and_others_are_served_meanwhile() {
     let payloads: Vec<Value> = stored.iter().map(|stored| stored.json()["amount"].clone()).collect();
     assert_eq!(payloads, [json!(1), json!(1), json!(2)]);
 }
+
+/// The code blocks of a language in `docs/sidecar.md`.
+fn blocks(document: &str, language: &str) -> Vec<String> {
+    let begin = format!("```{language}\n");
+    let rest = document.split(&begin).skip(1);
+    rest.filter_map(|rest| Some(rest.split_once("\n```")?.0.to_owned())).collect()
+}
+
+#[tokio::test]
+async fn what_the_document_shows_works_as_it_is_written() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/sidecar.md");
+    let document = std::fs::read_to_string(path).expect("the document");
+    let world = World::new("").await;
+    let rules: Vec<_> = blocks(&document, "toml").into_iter().filter(|block| block.contains("[[rule]]")).collect();
+    world.setup.write("rules/all.toml", rules.join("\n"));
+    let mut trackside = world.start().await;
+    trackside.ready().await;
+    let commands = blocks(&document, "console");
+    let run = async |number: usize| {
+        let text = commands[number].trim_start_matches("$ ").replace("127.0.0.1:9280", &world.at);
+        let output = tokio::process::Command::new("sh").arg("-c").arg(text).output().await.expect("a shell");
+        serde_json::from_slice::<Value>(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+    };
+    let shown: Value = serde_json::from_str(&blocks(&document, "json")[0]).expect("it is JSON");
+    assert_eq!(run(0).await, shown);
+    assert_eq!(run(1).await["messages"][0]["outcomes"][0]["sequence"], 2);
+    assert_eq!(commands.len(), 2);
+    let stored = world.server.stored("CLEAN", 2).await;
+    assert_eq!(
+        (stored[0].text(), stored[1].text()),
+        (r#"{"amount":12.5,"card":"************1111"}"#, r#"{"amount":1}"#)
+    );
+    world.answer("service.price.x", r#"{"price":1,"supplier":"secret"}"#).await;
+    let answer = world.post("/v1/request/price.x", &[], "{}").await;
+    assert!(answer.status == 200 && !answer.body.contains("secret"), "{answer:?}");
+}
