@@ -263,7 +263,7 @@ async fn the_order_of_a_key_is_kept_whatever_the_service_answers() {
             for _ in 0..number % 7 {
                 tokio::task::yield_now().await;
             }
-            (if number % 3 == 0 { 503 } else { 200 }, None)
+            (if number.is_multiple_of(3) { 503 } else { 200 }, None)
         }
     })
     .await;
@@ -559,7 +559,7 @@ async fn what_a_subscriber_loses_or_leaves_lying_goes_to_the_next_one_in_order()
         }
         // Every third is wanted again once.
         let number: usize = body.split(':').nth(1).and_then(|number| number.parse().ok()).expect("a number");
-        if number % 3 == 0 && asked.insert(number) {
+        if number.is_multiple_of(3) && asked.insert(number) {
             assert_eq!(answer(&world, &event, "?verdict=retry&after=20ms").await, 204);
             continue;
         }
