@@ -507,22 +507,6 @@ async fn no_call_is_lost_while_rules_are_replaced() {
 }
 
 #[tokio::test]
-async fn a_client_that_hangs_up_leaves_a_message_that_is_done() {
-    let world = World::new("").await;
-    let _trackside = world.start().await;
-    let mut stream = TcpStream::connect(&world.at).await.expect("it listens");
-    let body = r#"{"amount":7}"#;
-    let request = format!(
-        "POST /v1/publish/orders.gone HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n{body}",
-        world.at,
-        body.len()
-    );
-    stream.write_all(request.as_bytes()).await.expect("it reads");
-    drop(stream);
-    assert_eq!(world.server.stored("CLEAN", 1).await[0].text(), body);
-}
-
-#[tokio::test]
 async fn a_unix_socket_does_what_an_address_does() {
     let world = World::new("").await;
     let socket = world.setup.path().with_file_name("sidecar.sock");

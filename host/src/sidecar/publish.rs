@@ -36,7 +36,15 @@ async fn counted(State(sidecar): State<Sidecar>, request: Request, next: middlew
         Ok(under_way) => under_way,
         Err(problem) => return problem.into_response(),
     };
-    next.run(request).await.map(|body| Body::new(Counted { body, _under_way: under_way }))
+    // On a task of its own, which goes on if the client hangs up: what has begun by then is not left half done.
+    let answering =
+        tokio::spawn(
+            async move { next.run(request).await.map(|body| Body::new(Counted { body, _under_way: under_way })) },
+        );
+    answering.await.unwrap_or_else(|_| {
+        let detail = "Trackside broke off in the middle of this call; its log says why";
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response()
+    })
 }
 
 /// The body of an answer. It is dropped when all of it is on its way.
