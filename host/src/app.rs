@@ -1,8 +1,10 @@
 //! The composition root: build, run, drain.
 
 mod buckets;
+mod desk;
 mod letters;
 mod offline;
+mod outlets;
 mod reload;
 mod serve;
 mod sources;

@@ -22,7 +22,7 @@
 //! [`cli`] and [`app`] put everything together; [`message`], [`names`], [`telemetry`] and [`times`] are leaves; [`rules`],
 //! [`supply`], [`plugins`], [`plan`] and [`control`] make revisions; [`backbone`] and [`pipeline`] move messages,
 //! [`sealing`] hides what the dead ones hold and [`letters`] takes them up again; [`admin`] is the edge for people and
-//! their tools.
+//! their tools, and [`sidecar`] the one for a service beside Trackside, which [`outlets`] lead to.
 
 pub mod cli;
 
@@ -44,6 +44,8 @@ pub mod supply;
 
 pub mod backbone;
 pub mod letters;
+pub mod outlets;
 pub mod pipeline;
 
 pub mod admin;
+pub mod sidecar;

@@ -107,6 +107,11 @@ name!(
     SecretName
 );
 
+name!(
+    /// The name under which services subscribe to what a route hands out.
+    QueueName
+);
+
 /// Identifies one immutable compiled set of rules and plugins: the first 12 hexadecimal digits of the SHA-256 of
 /// everything that went into it, so the same configuration has the same revision on every machine.
 #[derive(Clone, PartialEq, Eq, Hash)]

@@ -2,6 +2,7 @@
 //!
 //! `cargo xtask test` builds and provides both: it sets `NATS_SERVER` and `TRACKSIDE_BIN`.
 
+pub mod app;
 pub mod attacks;
 mod cluster;
 mod disk;
@@ -10,6 +11,7 @@ pub mod flow;
 pub mod graph;
 #[path = "../hostile/mod.rs"]
 pub mod hostile;
+pub mod http;
 mod process;
 pub mod proxy;
 mod registry;

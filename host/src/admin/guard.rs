@@ -17,7 +17,7 @@ const MONITORING: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 /// Where the listener can be reached from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reach {
+pub(crate) enum Reach {
     /// From this machine only.
     Loopback,
     /// From elsewhere too.
@@ -25,7 +25,7 @@ pub(super) enum Reach {
 }
 
 /// Lets a request through, or refuses it.
-pub(super) async fn guard(State(reach): State<Reach>, request: Request, next: Next) -> Response {
+pub(crate) async fn guard(State(reach): State<Reach>, request: Request, next: Next) -> Response {
     let mut response = match check(reach, &request) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),

@@ -9,6 +9,8 @@ mod server;
 use crate::control::Control;
 use crate::telemetry::{Metrics, Readiness};
 
+pub(crate) use guard::{Reach, guard};
+pub(crate) use problem::Problem;
 pub use server::serve;
 
 /// What the listener tells about and acts on.

@@ -10,11 +10,12 @@ use crate::control::{Compiled, Rejection};
 use crate::message::SubjectPattern;
 use crate::plan::{Compiler, Plan};
 use crate::plugins::Engine;
-use crate::rules::{self, Config, Problem, Report, Rules, SecretRef};
+use crate::rules::{self, Config, Problem, REPLIES_SOURCE, Report, Rules, SIDECAR_SOURCE, SecretRef};
 use crate::supply;
 use crate::telemetry::{InUse, Metrics, Readiness};
 
 use super::buckets::required_buckets;
+use super::outlets::Following;
 use super::streams::{letter_subjects, required_streams};
 
 /// Loads the configuration; cheap to clone.
@@ -28,6 +29,7 @@ struct State {
     config: Config,
     metrics: Metrics,
     readiness: Readiness,
+    following: Following,
     /// Locked while it compiles; loads come one at a time anyway.
     compiler: Mutex<Compiler>,
     /// What the newest load asks of the streams.
@@ -54,12 +56,14 @@ impl Loader {
         metrics: &Metrics,
         readiness: &Readiness,
     ) -> Self {
+        let compiler = Compiler::new(engine.clone(), metrics.clone());
         Self(Arc::new(State {
             directory: directory.to_owned(),
             config: config.clone(),
             metrics: metrics.clone(),
             readiness: readiness.clone(),
-            compiler: Mutex::new(Compiler::new(engine.clone(), metrics.clone())),
+            following: Following::new(compiler.outlets(), readiness.clone()),
+            compiler: Mutex::new(compiler),
             wanted: Mutex::default(),
             servers: OnceLock::new(),
         }))
@@ -103,8 +107,14 @@ impl Loader {
         })
     }
 
-    /// Forgets the counters of what the plan in force no longer has.
+    /// What looks after services and subscriptions.
+    pub(super) fn following(&self) -> &Following {
+        &self.0.following
+    }
+
+    /// Looks after the services and subscriptions of the plan in force, and forgets the counters of what it no longer has.
     pub(super) fn activated(&self, plan: &Plan) {
+        self.0.following.activated(plan);
         let rules = plan.rules.iter().map(|rule| rule.name.clone()).collect();
         self.0.readiness.keep_dead_letters_of(&rules);
         self.0.metrics.retain(&InUse {
@@ -161,9 +171,14 @@ impl Loader {
         };
         compare(old.nats == new.nats, "`[nats]`".to_owned());
         compare(old.admin == new.admin, "`[admin]`".to_owned());
+        let made = |config: &Config| {
+            let made = config.sources.iter().filter(|(_, source)| source.kind.is_sidecar());
+            made.map(|(name, source)| (name.clone(), source.clone())).collect::<Vec<_>>()
+        };
+        compare(old.sidecar == new.sidecar && made(old) == made(new), "`[sidecar]`".to_owned());
         compare(old.runtime == new.runtime, "`[runtime]` or `[json]`".to_owned());
         let names = old.sources.keys().chain(new.sources.keys().filter(|name| !old.sources.contains_key(*name)));
-        for name in names {
+        for name in names.filter(|name| !matches!(name.as_str(), SIDECAR_SOURCE | REPLIES_SOURCE)) {
             compare(old.sources.get(name) == new.sources.get(name), format!("`[sources.{name}]`"));
         }
         changed

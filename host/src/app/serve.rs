@@ -16,10 +16,12 @@ use crate::pipeline::{Lanes, LanesSettings, Observer, Runner};
 use crate::plan::{Live, Plan};
 use crate::plugins::{Engine, Instances, KeyValue};
 use crate::rules::{Auth, Config};
+use crate::sidecar::{self, Sidecar};
 use crate::telemetry::{Condition, Metrics, Readiness};
 
 use super::Failure;
 use super::buckets::ServerStore;
+use super::desk;
 use super::offline::{BUILD, engine, load};
 use super::reload::Loader;
 use super::sources::{self, Feed, Sources};
@@ -64,7 +66,9 @@ struct Host {
     connection: Connection,
     readiness: Readiness,
     sources: Sources,
+    sidecar: Option<Sidecar>,
     lanes: Lanes,
+    loader: Loader,
     /// Control, admin API and watching: ended by being dropped.
     background: JoinSet<()>,
 }
@@ -92,6 +96,7 @@ impl Host {
             control(&directory, &as_written, &engine, (&metrics, &readiness), &mut background).await?;
         readiness.set(Condition::Revision, Ok(()));
         serve_admin(&rules.config, &control, &metrics, &readiness, &mut background).await?;
+        let sidecar = serve_sidecar(&rules.config, &loader, &readiness, &mut background).await?;
 
         let connection =
             backbone::connect(&rules.config.nats, &directory).await.map_err(|error| Failure::new(error.to_string()))?;
@@ -121,8 +126,11 @@ impl Host {
             scheduler: lanes.scheduler(),
             observer,
         };
+        if let Some(sidecar) = &sidecar {
+            sidecar.open(desk::desk(&rules.config, &feed).await?);
+        }
         let sources = Sources::start(opened, &rules.config, &feed);
-        Ok(Self { config: rules.config, connection, readiness, sources, lanes, background })
+        Ok(Self { config: rules.config, connection, readiness, sources, sidecar, lanes, loader, background })
     }
 
     /// Runs until it is to stop.
@@ -136,9 +144,15 @@ impl Host {
     /// Takes nothing more in, finishes what is in flight, and leaves.
     async fn drain(self) -> Result<(), Failure> {
         let within = self.config.runtime.drain_timeout;
-        let Self { connection, sources, mut lanes, mut background, .. } = self;
+        let Self { connection, sources, sidecar, mut lanes, loader, mut background, .. } = self;
         let finish = async {
-            sources.stop().await;
+            let calls = async {
+                if let Some(sidecar) = &sidecar {
+                    sidecar.stop().await;
+                }
+            };
+            tokio::join!(sources.stop(), calls);
+            loader.following().drain();
             lanes.drain().await;
         };
         let finished = tokio::time::timeout(within, finish).await;
@@ -208,6 +222,25 @@ async fn serve_admin(
     let admin = Admin { control: control.clone(), metrics: metrics.clone(), readiness: readiness.clone() };
     background.spawn(admin::serve(listener, admin));
     Ok(())
+}
+
+async fn serve_sidecar(
+    config: &Config,
+    loader: &Loader,
+    readiness: &Readiness,
+    background: &mut JoinSet<()>,
+) -> Result<Option<Sidecar>, Failure> {
+    let Some(settings) = &config.sidecar else { return Ok(None) };
+    let listen = &settings.listen;
+    let failed = |error: &dyn std::fmt::Display| {
+        Failure::new(format!("the sidecar cannot listen at {listen}: {error}; see `[sidecar] listen`"))
+    };
+    let listener = sidecar::Listener::bind(listen).await.map_err(|error| failed(&error))?;
+    let outlets = loader.following().outlets();
+    let sidecar = Sidecar::new(settings.clone(), outlets, readiness.clone()).map_err(|error| failed(&error))?;
+    tracing::info!(listen = listener.place(), "the sidecar listens");
+    background.spawn(sidecar::serve(listener, sidecar.clone()));
+    Ok(Some(sidecar))
 }
 
 /// Keeps readiness and metrics true to the connection.

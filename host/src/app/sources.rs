@@ -39,7 +39,7 @@ pub(super) struct Feed {
 /// Opens all sources, or says what is wrong with each that cannot be.
 pub(super) async fn open(connection: &Connection, config: &Config) -> Result<Vec<(SourceName, Source)>, Failure> {
     let (mut opened, mut wrong) = (Vec::new(), Vec::new());
-    for (name, settings) in &config.sources {
+    for (name, settings) in config.sources.iter().filter(|(_, source)| !source.kind.is_sidecar()) {
         match connection.open(settings).await {
             Ok(source) => opened.push((name.clone(), source)),
             Err(error) => wrong.push(format!("source {name}: {error}")),

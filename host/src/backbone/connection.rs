@@ -11,6 +11,7 @@ use super::jetstream::JetStreamSource;
 use super::link::LinkWatch;
 use super::partitions::PartitionedSource;
 use super::publish::{NatsPublisher, Publisher, PublisherKind};
+use super::replies::Replies;
 use super::source::{Kind, Source, SourceError};
 use super::wire::Wire;
 use crate::rules::{self, SourceKind};
@@ -139,7 +140,16 @@ impl Connection {
                 let (messages, bytes) = (source.max_in_flight_messages, source.max_in_flight_bytes);
                 Kind::Core(CoreSource::open(&wire, echo, subject, queue_group.as_deref(), messages, bytes).await?)
             }
+            SourceKind::Sidecar | SourceKind::Replies => return Err(SourceError::NotOfNats),
         }))
+    }
+
+    /// Opens what replies to requests come in by.
+    ///
+    /// # Errors
+    /// When the server refuses the subscription.
+    pub async fn replies(&self) -> Result<Replies, SourceError> {
+        Replies::open(self.wire()).await
     }
 
     /// Checks that all these streams exist and take their subjects; with `create`, makes those that do not exist.

@@ -30,6 +30,7 @@ pub mod memory;
 mod ordered;
 mod partitions;
 mod publish;
+mod replies;
 mod source;
 mod streams;
 #[cfg(test)]
@@ -46,6 +47,7 @@ pub use ensure::{EnsureError, MissingStream, Need, RequiredStream};
 pub use held::{Held, Holding};
 pub use link::LinkWatch;
 pub use publish::{Confirmed, Outgoing, Pending, PublishError, Publisher};
+pub use replies::{Awaited, Replies, Reply};
 pub use source::{Room, Source, SourceError};
 pub use wire::JetStreamError;
 

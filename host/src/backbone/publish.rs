@@ -367,6 +367,12 @@ impl NatsPublisher {
 }
 
 impl Pending {
+    /// What was published to.
+    #[must_use]
+    pub fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
     /// Whether a stream confirms it; otherwise a flush has to do.
     #[must_use]
     pub fn is_stored(&self) -> bool {

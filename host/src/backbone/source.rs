@@ -83,6 +83,9 @@ pub enum SourceError {
         /// As written.
         text: String,
     },
+    /// Its messages do not come off NATS.
+    #[error("the sidecar's messages do not come off NATS")]
+    NotOfNats,
     /// The connection is closed.
     #[error("the connection to NATS is closed")]
     Closed,
@@ -95,7 +98,11 @@ impl SourceError {
         match self {
             Self::StreamMissing { .. } | Self::ConsumerGone { .. } | Self::Refused { .. } => true,
             Self::JetStream { error, .. } => error.retryable(),
-            Self::ConsumerDiffers { .. } | Self::Subscribe { .. } | Self::Time { .. } | Self::Closed => false,
+            Self::ConsumerDiffers { .. }
+            | Self::Subscribe { .. }
+            | Self::Time { .. }
+            | Self::NotOfNats
+            | Self::Closed => false,
         }
     }
 }

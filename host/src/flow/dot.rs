@@ -17,6 +17,7 @@ pub fn dot(graph: &Graph) -> String {
             NodeKind::Source => "shape=box, style=rounded",
             NodeKind::Rule => "shape=box",
             NodeKind::Subject => "shape=plaintext",
+            NodeKind::Service => "shape=component",
             NodeKind::Stream => "shape=cylinder",
         };
         let _ = writeln!(text, "  n{number} [{shape}, label=\"{label}\"];");

@@ -8,7 +8,7 @@ use crate::message::{Mismatch, Subject, SubjectPattern};
 use crate::names::SourceName;
 use crate::rules::{Rule, Rules, Template};
 
-use super::{outputs, streams};
+use super::{Place, outputs, streams};
 
 /// What becomes of messages with one subject, as far as the rules say.
 #[derive(Debug, Serialize)]
@@ -49,7 +49,8 @@ pub struct Output {
     /// The name of the route; none for dead letters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub route: Option<String>,
-    /// The subject. Placeholders for what is not in the message's own subject stay as they are written.
+    /// The subject, the URL of a service, or `sidecar:` and what services subscribe to. Placeholders for what is not in
+    /// the message's own subject stay as they are written; those of a URL stay all.
     pub subject: String,
     /// The streams of `trackside.toml` that store it.
     pub streams: Vec<String>,
@@ -105,7 +106,7 @@ impl Explanation {
 
 impl Taken {
     fn of(rules: &Rules, rule: &Rule, subject: &Subject) -> Self {
-        let all = outputs(rule).map(|(route, template)| Output::of(rules, route, template, subject));
+        let all = outputs(rule).map(|(route, place)| Output::of(rules, route, &place, subject));
         let (dead, routes): (Vec<_>, Vec<_>) = all.partition(|output| output.route.is_none());
         Self {
             rule: rule.name.to_string(),
@@ -119,12 +120,16 @@ impl Taken {
 }
 
 impl Output {
-    fn of(rules: &Rules, route: Option<&str>, template: &Template, subject: &Subject) -> Self {
+    fn of(rules: &Rules, route: Option<&str>, place: &Place<'_>, subject: &Subject) -> Self {
+        let route = route.map(str::to_owned);
+        let Place::Subject(template) = place else {
+            return Self { route, subject: place.text(), streams: Vec::new() };
+        };
         let filled = template.filled_from(subject);
         // What is filled in narrows down which streams store it.
         let narrowed = Template::parse(&filled);
         let streams = streams(rules, narrowed.as_ref().unwrap_or(template)).into_iter().map(str::to_owned).collect();
-        Self { route: route.map(str::to_owned), subject: filled, streams }
+        Self { route, subject: filled, streams }
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::rules::{Rule, Rules, SourceKind};
 
 use super::loops::Feeding;
-use super::{outputs, streams, takes};
+use super::{Place, outputs, streams, takes};
 
 /// The flow of messages.
 #[derive(Debug)]
@@ -36,6 +36,8 @@ pub enum NodeKind {
     Rule,
     /// A subject, or a template of one, that is published to.
     Subject,
+    /// A service that is posted to, or services that subscribe.
+    Service,
     /// A stream of `trackside.toml`.
     Stream,
 }
@@ -95,6 +97,8 @@ impl Drawing<'_> {
             let what = match &source.kind {
                 SourceKind::JetStream { stream, .. } => format!("stream {stream}"),
                 SourceKind::Core { .. } => "core NATS".to_owned(),
+                SourceKind::Sidecar => "HTTP".to_owned(),
+                SourceKind::Replies => "replies to HTTP".to_owned(),
             };
             let mut lines = vec![name.to_string(), what];
             lines.extend(rules.reach(name).iter().map(ToString::to_string));
@@ -115,14 +119,20 @@ impl Drawing<'_> {
         let (rules, sources) = (self.rules, self.rules.config.sources.len());
         let mut subjects: HashMap<String, usize> = HashMap::new();
         for (position, rule) in rules.rules.iter().enumerate() {
-            for (route, template) in outputs(rule) {
-                let text = template.to_string();
+            for (route, place) in outputs(rule) {
+                let text = place.text();
+                let kind = match &place {
+                    Place::Subject(_) => NodeKind::Subject,
+                    Place::Elsewhere(_) => NodeKind::Service,
+                };
                 let to = *subjects.entry(text.clone()).or_insert_with(|| {
-                    self.nodes.push(Node { kind: NodeKind::Subject, lines: vec![text] });
+                    self.nodes.push(Node { kind, lines: vec![text] });
                     self.nodes.len() - 1
                 });
-                let takers: Vec<usize> =
-                    (0..rules.rules.len()).filter(|other| takes(rules, &rules.rules[*other], template)).collect();
+                let template = place.into_subject();
+                let takes =
+                    |other: &usize| template.is_some_and(|template| takes(rules, &rules.rules[*other], template));
+                let takers: Vec<usize> = (0..rules.rules.len()).filter(takes).collect();
                 let in_loop = |taker: &usize| self.feeding.is_loop(position, *taker);
                 let (label, kind) = match route {
                     Some(name) => (name.to_owned(), EdgeKind::Flow),
@@ -161,7 +171,7 @@ impl Drawing<'_> {
         let mut known: HashMap<&str, usize> = HashMap::new();
         let rules = self.rules;
         let mut seen = vec![false; self.nodes.len()];
-        for (_, template) in rules.rules.iter().flat_map(outputs) {
+        for template in rules.rules.iter().flat_map(outputs).filter_map(|(_, place)| place.into_subject()) {
             let from = subjects[&template.to_string()];
             if std::mem::replace(&mut seen[from], true) {
                 continue;

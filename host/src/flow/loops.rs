@@ -1,6 +1,6 @@
 //! Rules that feed each other in a circle.
 
-use crate::rules::Rules;
+use crate::rules::{Rules, Template};
 
 use super::{outputs, takes};
 
@@ -16,7 +16,8 @@ pub(super) struct Feeding {
 impl Feeding {
     pub(super) fn of(rules: &Rules) -> Self {
         let fed_by = |rule| {
-            let takes = |other: &usize| outputs(rule).any(|(_, template)| takes(rules, &rules.rules[*other], template));
+            let published: Vec<&Template> = outputs(rule).filter_map(|(_, place)| place.into_subject()).collect();
+            let takes = |other: &usize| published.iter().any(|template| takes(rules, &rules.rules[*other], template));
             (0..rules.rules.len()).filter(takes).collect()
         };
         let feeds: Vec<Vec<usize>> = rules.rules.iter().map(fed_by).collect();

@@ -15,6 +15,7 @@ pub fn mermaid(graph: &Graph) -> String {
             NodeKind::Source => ("([", "])"),
             NodeKind::Rule => ("[", "]"),
             NodeKind::Subject => ("(", ")"),
+            NodeKind::Service => ("[[", "]]"),
             NodeKind::Stream => ("[(", ")]"),
         };
         let _ = writeln!(text, "  n{number}{open}\"{label}\"{close}");

@@ -1,4 +1,4 @@
-//! The graph as a picture. A graph of rules has four kinds of nodes, and each kind is a column: that needs no general
+//! The graph as a picture. A graph of rules has few kinds of nodes, and each has its column: that needs no general
 //! layout, and makes pictures of different configurations look alike.
 
 mod layout;
@@ -75,6 +75,7 @@ fn draw_node(text: &mut String, node: &Node, place: Place) {
         NodeKind::Source => (12, "#e8f0fa"),
         NodeKind::Rule => (2, "#fdf3dc"),
         NodeKind::Subject => (height / 2, "#f4f4f4"),
+        NodeKind::Service => (2, "#f3e9f7"),
         NodeKind::Stream => (6, "#e6f4e6"),
     };
     let _ = writeln!(

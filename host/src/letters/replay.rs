@@ -12,7 +12,8 @@ use serde_json::Value;
 use crate::backbone::{Outgoing, PublishError, Publisher};
 use crate::message::{Message, Origin};
 use crate::pipeline::{
-    Observation, Outcome, Runner, Tries, dead_letter, header, observations, outgoing, without_payload,
+    Observation, Outcome, Runner, Stamped, Tries, Underway, Way, dead_letter, header, observations, stamped,
+    without_payload,
 };
 use crate::plan::Plan;
 
@@ -142,7 +143,9 @@ impl<'a> Replayer<'a> {
             let rule = &self.plan.rules[position];
             dropped += outcome.dropped.len();
             for output in outcome.outputs {
-                outputs.push(replayed(outgoing(rule, &self.plan.revision, &origin, output), letter));
+                let mut sent = stamped(rule, &self.plan.revision, &origin, output);
+                sent.headers.push(header::REPLAYED, letter.sequence.to_string());
+                outputs.push(sent);
             }
             let Some(failure) = outcome.failure else { continue };
             let reason = format!("rule `{}`, {}: {}", rule.name, failure.class.as_str(), failure.reason);
@@ -157,8 +160,8 @@ impl<'a> Replayer<'a> {
             reasons.push(reason);
         }
         let publisher = self.store.connection().publisher();
-        let failed = |error: PublishError| format!("not all of its outputs are safe: {error}");
-        let published = publish(&publisher, outputs).await.map_err(failed)?;
+        let failed = |error| format!("not all of its outputs are safe: {error}");
+        let published = send(&publisher, outputs).await.map_err(failed)?;
         for again in letters {
             store(&publisher, again).await.map_err(|error| format!("a new letter could not be stored: {error}"))?;
         }
@@ -198,15 +201,31 @@ fn replayed(mut message: Outgoing, letter: &Letter) -> Outgoing {
     message
 }
 
-/// Publishes in order and waits for all; how many there were.
-async fn publish(publisher: &Publisher, messages: Vec<Outgoing>) -> Result<usize, PublishError> {
+/// Sends outputs in order and waits for all; how many there were. What goes to NATS goes first: it is known best what
+/// becomes of that, and nothing is posted if it fails.
+async fn send(publisher: &Publisher, outputs: Vec<Stamped>) -> Result<usize, String> {
+    let (count, mut messages, mut elsewhere) = (outputs.len(), Vec::with_capacity(outputs.len()), Vec::new());
+    for output in outputs {
+        match output.on_its_way() {
+            Way::Nats(message) => messages.push(message),
+            Way::Elsewhere(Underway::Offering(queue, ..)) => {
+                return Err(format!(
+                    "subscribers of `{}` are served by the running host alone: publish the message to its source again",
+                    queue.name()
+                ));
+            }
+            Way::Elsewhere(underway) => elsewhere.push(underway),
+        }
+    }
     let mut pending = Vec::with_capacity(messages.len());
     for message in messages {
-        pending.push(publisher.publish(message).await?);
+        pending.push(publisher.publish(message).await.map_err(|error| error.to_string())?);
     }
-    let count = pending.len();
     for pending in pending {
-        pending.confirmed().await?;
+        pending.confirmed().await.map_err(|error| error.to_string())?;
+    }
+    for underway in elsewhere {
+        underway.safe(true).await.map_err(|error| error.to_string())?;
     }
     Ok(count)
 }

@@ -28,7 +28,8 @@ pub(super) fn confine(
         let headers = headers.unwrap_or_else(|| message.headers.clone());
         let resolved = Message { subject: message.subject.clone(), headers, payload };
         let leads_there = |position: &usize| {
-            let template = &rule.routes[*position].subject;
+            // Only to NATS by its subject: elsewhere by the name of the route.
+            let Some(template) = rule.routes[*position].to.subject() else { return false };
             // Filling a template in may mean to read the payload: only for those that could lead there.
             let could = template.pattern().matches(&subject);
             could && template.render(&resolved, &plan.json).is_ok_and(|rendered| rendered.as_str() == subject)
@@ -46,7 +47,7 @@ pub(super) fn confine(
 }
 
 fn stray(rule: &RulePlan, shown: &str) -> String {
-    let routes: Vec<_> = rule.routes.iter().map(|route| format!("`{}` ({})", route.name, route.subject)).collect();
+    let routes: Vec<_> = rule.routes.iter().map(|route| format!("`{}` ({})", route.name, route.to)).collect();
     format!(
         "the handler published to `{shown}`, which is neither the name of a route of the rule nor where one leads for \
          this message; its routes are {}",

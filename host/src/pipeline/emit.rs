@@ -1,14 +1,21 @@
 //! Puts what a message became on the wire. Nothing is acknowledged here.
 
+use bytes::Bytes;
+
 use crate::backbone::{Outgoing, Pending, PublishError, Publisher};
-use crate::message::{Message, Origin, Subject};
+use crate::message::{Headers, Message, Origin};
 use crate::names::Revision;
-use crate::plan::{Pass, Probe, RulePlan};
+use crate::outlets::cloudevents::{Defaults, structured};
+use crate::outlets::{Content, Post};
+use crate::plan::{Address, Pass, Probe, RulePlan};
+use crate::rules::EventMode;
+use crate::times::rfc3339_ms;
 
 use super::dead::{dead_letter, without_payload};
 use super::job::Task;
 use super::observe::{Observation, Observer, of_task};
-use super::outcome::{Failure, FailureClass, Outcome, Output};
+use super::outcome::{Dropped, Failure, FailureClass, Outcome, Output};
+use super::outlet::Underway;
 
 /// A task that has been through its rule's stages.
 #[derive(Debug)]
@@ -33,15 +40,15 @@ pub struct Emitted {
 /// What is under way.
 #[derive(Debug)]
 pub(super) enum Sent {
-    /// Outputs with the positions of their routes, and how many more were dropped by a plugin.
-    Outputs(Vec<(usize, Result<Pending, PublishError>)>, usize),
+    /// Outputs with the positions of their routes, and what else was dropped by a plugin.
+    Outputs(Vec<(usize, Underway)>, Vec<Dropped>),
     /// A dead letter, and why.
     Dead(Failure, Result<Pending, PublishError>),
     /// The message is to be tried again.
     Retry(Failure),
     /// The message failed for good and the rule keeps no dead letters.
     Terminated(Failure),
-    /// The rule is gone: others decide about the message, when it is delivered again.
+    /// The rule is gone, and others decide about the message when it is delivered again; or nobody waits for it any more.
     Withdrawn,
 }
 
@@ -68,7 +75,7 @@ impl Routed {
             Some(failure) => Err(failure),
         };
         let sent = match published {
-            Ok(pending) => Sent::Outputs(pending, outcome.dropped.len()),
+            Ok(pending) => Sent::Outputs(pending, outcome.dropped),
             Err(failure) => fail(&task, failure, publisher).await,
         };
         Emitted { task, sent, observed }
@@ -79,7 +86,7 @@ async fn publish(
     task: &mut Task,
     outputs: Vec<Output>,
     publisher: &Publisher,
-) -> Result<Vec<(usize, Result<Pending, PublishError>)>, Failure> {
+) -> Result<Vec<(usize, Underway)>, Failure> {
     let mut probes = Vec::new();
     let mut sent = Vec::with_capacity(outputs.len());
     for output in outputs {
@@ -87,22 +94,32 @@ async fn publish(
     }
     task.probes.append(&mut probes);
     let (job, rule) = (&task.job, task.rule());
-    let routes: Vec<_> = sent.iter().map(|output| output.route).collect();
-    let messages = sent.into_iter().map(|output| {
-        let mut message = outgoing(rule, &task.plan.revision, &job.origin, output);
-        message.reply.clone_from(&job.reply);
-        message
-    });
-    let pending = if rule.atomic {
-        publisher.publish_together(messages.collect()).await
-    } else {
-        let mut pending = Vec::with_capacity(routes.len());
-        for message in messages {
-            pending.push(publisher.publish(message).await);
+    let mut underway = Vec::with_capacity(sent.len());
+    // Of an atomic rule, what goes to NATS, and the place of each among all outputs.
+    let (mut together, mut places) = (Vec::new(), Vec::new());
+    for output in sent {
+        let route = output.route;
+        let way = match stamped(rule, &task.plan.revision, &job.origin, output).on_its_way() {
+            Way::Nats(mut message) => {
+                message.reply.clone_from(&job.reply);
+                if rule.atomic {
+                    together.push(message);
+                    places.push((underway.len() + places.len(), route));
+                    continue;
+                }
+                Underway::Published(publisher.publish(message).await)
+            }
+            Way::Elsewhere(underway) => underway,
+        };
+        underway.push((route, way));
+    }
+    if !together.is_empty() {
+        let published = publisher.publish_together(together).await;
+        for ((place, route), sent) in places.into_iter().zip(published) {
+            underway.insert(place, (route, Underway::Published(sent)));
         }
-        pending
-    };
-    Ok(routes.into_iter().zip(pending).collect())
+    }
+    Ok(underway)
 }
 
 /// Sends an output elsewhere while its route is left alone, if the rule says where.
@@ -120,20 +137,42 @@ fn divert(task: &Task, mut output: Output, probes: &mut Vec<Probe>) -> Result<Ou
     let to = &rule.routes[other];
     let (subject, headers, payload) = (task.job.message.subject.clone(), output.headers, output.payload);
     let message = Message { subject, headers, payload };
-    output.subject = to
-        .subject
-        .render(&message, &task.plan.json)
+    output.to = to
+        .to
+        .address(&message, &task.plan.json)
         .map_err(|error| Failure::of_rule(FailureClass::Route, format!("route {}: {error}", to.name)))?;
     rule.metrics.diverted();
     (output.headers, output.payload) = (message.headers, message.payload);
     output.diverted_from = Some(output.route);
-    (output.route, output.confirm) = (other, to.confirm);
+    output.route = other;
     Ok(output)
 }
 
-/// The message that an output is published as, with its stamps and its deterministic id.
+/// An output with its stamps and its deterministic id.
+#[derive(Debug)]
+pub struct Stamped {
+    /// Where it goes.
+    pub to: Address,
+    /// Its headers.
+    pub headers: Headers,
+    /// Its payload.
+    pub payload: Bytes,
+    /// Its id, the same whenever the message is tried.
+    pub message_id: String,
+}
+
+/// How an output goes on.
+#[derive(Debug)]
+pub(crate) enum Way {
+    /// To be published.
+    Nats(Outgoing),
+    /// To be posted or offered.
+    Elsewhere(Underway),
+}
+
+/// An output as it is sent.
 #[must_use]
-pub fn outgoing(rule: &RulePlan, revision: &Revision, origin: &Origin, output: Output) -> Outgoing {
+pub fn stamped(rule: &RulePlan, revision: &Revision, origin: &Origin, output: Output) -> Stamped {
     let mut headers = output.headers;
     headers.push("Trackside-Rule", rule.name.as_str());
     headers.push("Trackside-Revision", revision.as_str());
@@ -145,13 +184,45 @@ pub fn outgoing(rule: &RulePlan, revision: &Revision, origin: &Origin, output: O
         route = format!("{own}>{route}");
     }
     let part = if output.part.is_empty() { "0" } else { &output.part };
-    Outgoing {
-        subject: output.subject,
-        reply: None::<Subject>,
-        headers,
-        payload: output.payload,
-        confirm: output.confirm,
-        message_id: format!("{}:{}:{route}:{part}", origin.id, rule.name),
+    let message_id = format!("{}:{}:{route}:{part}", origin.id, rule.name);
+    let mut payload = output.payload;
+    match &output.to {
+        Address::Subject { .. } | Address::Caller => {}
+        Address::Service { about, events, .. } => {
+            headers.push("Trackside-Subject", about.as_str());
+            if *events == EventMode::Structured {
+                let defaults = Defaults {
+                    id: &message_id,
+                    source: format!("/trackside/{}", rule.source),
+                    kind: about.as_str(),
+                    time: rfc3339_ms(origin.timestamp_ms),
+                };
+                (headers, payload) = structured(&headers, &payload, &defaults);
+            }
+        }
+        Address::Subscribers { about, .. } => headers.push("Trackside-Subject", about.as_str()),
+    }
+    Stamped { to: output.to, headers, payload, message_id }
+}
+
+impl Stamped {
+    /// Where it is to go on.
+    pub(crate) fn on_its_way(self) -> Way {
+        let Self { to, headers, payload, message_id } = self;
+        match to {
+            Address::Subject { subject, confirm } => {
+                Way::Nats(Outgoing { subject, reply: None, headers, payload, confirm, message_id })
+            }
+            Address::Service { service, path, timeout, .. } => {
+                let post = Post { path, headers, payload, message_id, timeout };
+                Way::Elsewhere(Underway::Posting(service, Box::new(post)))
+            }
+            Address::Subscribers { queue, ack_wait, .. } => {
+                let content = Content { message_id, headers, payload };
+                Way::Elsewhere(Underway::Offering(queue, Box::new(content), ack_wait))
+            }
+            Address::Caller => Way::Elsewhere(Underway::Answering(Box::new(Content { message_id, headers, payload }))),
+        }
     }
 }
 
@@ -159,7 +230,8 @@ pub fn outgoing(rule: &RulePlan, revision: &Revision, origin: &Origin, output: O
 pub(super) async fn fail(task: &Task, failure: Failure, publisher: &Publisher) -> Sent {
     let (job, rule) = (&task.job, task.rule());
     let more = task.tries < rule.on_failure.tries || rule.pauses();
-    if failure.retry.is_some() && more {
+    // Who waits for an answer has the message still: a letter would be a second copy of what is sent again.
+    if failure.retry.is_some() && (more || job.caller.is_some()) {
         return Sent::Retry(failure);
     }
     match dead_letter(&task.plan, rule, &job.flight.source, &job.message, &job.origin, &failure, &task.tried()) {

@@ -72,11 +72,24 @@ impl Window {
         Room { messages: self.messages.available_permits(), bytes, holds_nothing: bytes == self.max_bytes as usize }
     }
 
+    /// A place, if there is one now.
+    #[must_use]
+    pub fn try_enter(&self, bytes: usize) -> Option<Place> {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).clamp(1, self.max_bytes);
+        let messages_permit = Arc::clone(&self.messages).try_acquire_owned().ok()?;
+        let bytes_permit = Arc::clone(&self.bytes).try_acquire_many_owned(bytes).ok()?;
+        Some(self.place(bytes, messages_permit, bytes_permit))
+    }
+
     /// Waits for a place. A message larger than the whole window takes all of it rather than none ever.
     pub async fn enter(&self, bytes: usize) -> Place {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).clamp(1, self.max_bytes);
         let messages_permit = Arc::clone(&self.messages).acquire_owned().await.expect(OPEN);
         let bytes_permit = Arc::clone(&self.bytes).acquire_many_owned(bytes).await.expect(OPEN);
+        self.place(bytes, messages_permit, bytes_permit)
+    }
+
+    fn place(&self, bytes: u32, messages_permit: OwnedSemaphorePermit, bytes_permit: OwnedSemaphorePermit) -> Place {
         self.metrics.entered(bytes);
         Place {
             metrics: Arc::clone(&self.metrics),

@@ -11,6 +11,7 @@ use crate::backbone::{Acker, Delivery};
 use crate::message::{Message, Origin, Subject};
 use crate::plan::{Plan, Probe, RulePlan};
 
+use super::caller::Caller;
 use super::dead::Tries;
 use super::flight::{InFlight, Paused};
 use super::hold::Hold;
@@ -42,6 +43,8 @@ pub struct Job {
     pub flight: Arc<InFlight>,
     /// Whether it is tried again here, and not by being delivered again.
     pub in_place: bool,
+    /// Who waits for what becomes of it.
+    pub(super) caller: Option<Caller>,
     /// When it was taken in.
     pub begun: Instant,
     first_try: SystemTime,
@@ -93,6 +96,18 @@ impl Job {
         rules: &[u32],
         place: Place,
     ) -> (Arc<Self>, Vec<Task>) {
+        Self::called(delivery, plan, flight, rules, place, None)
+    }
+
+    /// The same for a message of which somebody waits to hear.
+    pub(super) fn called(
+        delivery: Delivery,
+        plan: Arc<Plan>,
+        flight: &Arc<InFlight>,
+        rules: &[u32],
+        place: Place,
+        caller: Option<Caller>,
+    ) -> (Arc<Self>, Vec<Task>) {
         let Delivery { message, origin, reply, acker, .. } = delivery;
         let redelivers = acker.redelivers();
         let taking = || rules.iter().map(|rule| *rule as usize);
@@ -103,6 +118,7 @@ impl Job {
             origin: Arc::new(origin),
             reply,
             flight: Arc::clone(flight),
+            caller,
             begun: Instant::now(),
             redelivers,
             open: AtomicUsize::new(rules.len()),
@@ -119,6 +135,12 @@ impl Job {
     #[must_use]
     pub fn redelivers(&self) -> bool {
         self.redelivers
+    }
+
+    /// Whether whoever it came from keeps it until it is told that it is safe.
+    #[must_use]
+    pub(super) fn can_go_back(&self) -> bool {
+        self.redelivers || self.caller.is_some()
     }
 
     /// Tells the server that it is still being worked on.
@@ -143,7 +165,7 @@ impl Job {
 
     /// It is not worked on any further. Without anybody to deliver it again it is lost, which is counted.
     pub(super) async fn hand_back(&self) {
-        if !self.redelivers {
+        if !self.can_go_back() {
             self.flight.metrics.dropped(1);
         }
         self.over(Acked::Retried(Duration::ZERO)).await;
@@ -172,6 +194,9 @@ impl Job {
             tracing::warn!(%id, %error, %revision, "a message could not be acknowledged");
         }
         self.place.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(caller) = &self.caller {
+            caller.finish();
+        }
     }
 
     pub(super) fn first_try(&self) -> SystemTime {

@@ -12,6 +12,7 @@ use crate::backbone::Publisher;
 use crate::plan::{Live, Pinned, Plan};
 use crate::telemetry::Readiness;
 
+use super::caller::Caller;
 use super::emit::{Emitted, Routed};
 use super::job::Task;
 use super::observe::Observer;
@@ -192,6 +193,9 @@ impl Lane {
 
     fn route(&mut self, mut task: Task) -> Routed {
         if task.tried_here && !task.renew(&self.live.pin()) && (task.stuck.is_some() || task.job.redelivers()) {
+            return Routed::withdrawn(task);
+        }
+        if task.job.caller.as_ref().is_some_and(Caller::is_late) {
             return Routed::withdrawn(task);
         }
         let (job, plan) = (&task.job, &task.plan);

@@ -1,7 +1,9 @@
 //! The hot path: `intake -> lane -> stages -> emit -> ack`. Each step consumes the one before (`Delivery -> Job ->
 //! Routed -> Emitted -> Acked`), so that acknowledging before emitting does not compile.
 
+mod caller;
 mod confine;
+mod counter;
 mod dead;
 mod emit;
 mod flight;
@@ -11,6 +13,7 @@ mod job;
 mod lane;
 mod observe;
 mod outcome;
+mod outlet;
 mod ready;
 mod schedule;
 mod settle;
@@ -20,9 +23,12 @@ mod survive;
 #[cfg(test)]
 mod tests;
 
+pub use caller::{Caller, Ended, Kept, Part, Report};
+pub use counter::{Counter, Handed, NotTaken};
 pub(crate) use dead::without_payload;
 pub use dead::{Tries, dead_letter, header};
-pub use emit::{Emitted, Routed, outgoing};
+pub(crate) use emit::Way;
+pub use emit::{Emitted, Routed, Stamped, stamped};
 pub use flight::InFlight;
 pub use intake::{Intake, Place, Window};
 pub use job::{Acked, Job, Task};
@@ -30,5 +36,6 @@ pub use lane::{Lanes, LanesSettings};
 pub use observe::{Observation, Observer, observations};
 pub(crate) use observe::{headers_json, raw_json};
 pub use outcome::{Dropped, Failure, FailureClass, Outcome, Output, StageTrace};
+pub(crate) use outlet::Underway;
 pub use schedule::Scheduler;
 pub use stages::Runner;

@@ -14,7 +14,7 @@ use crate::names::SourceName;
 use crate::plan::{Plan, RulePlan};
 
 use super::dead::{Tries, dead_letter};
-use super::emit::outgoing;
+use super::emit::stamped;
 use super::job::{Acked, Task};
 use super::outcome::{Outcome, StageTrace};
 
@@ -33,7 +33,7 @@ pub struct Observation {
     pub outcome: &'static str,
     /// The route that was taken.
     pub route: Option<String>,
-    /// What it is published to.
+    /// Where it goes: a subject, the URL of a service, or `sidecar:` and what services subscribe to.
     pub subject: Option<String>,
     /// Its headers: a text where a name is there once, a list of texts where it repeats.
     pub headers: Option<Value>,
@@ -164,9 +164,9 @@ fn of_rule(
     let name = Some(rule.name.as_str());
     for output in &outcome.outputs {
         let mut published = Observation::new(name, "published", &output.stages);
-        let sent = outgoing(rule, &plan.revision, origin, output.clone());
+        let sent = stamped(rule, &plan.revision, origin, output.clone());
         published.route = Some(rule.routes[output.route].name.to_string());
-        published.subject = Some(sent.subject.to_string());
+        published.subject = Some(sent.to.to_string());
         published.content(&sent.headers, &sent.payload);
         all.push(published);
     }

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::message::{Headers, Subject};
+use crate::message::Headers;
 use crate::names::PluginName;
-use crate::plan::StagePlan;
+use crate::plan::{Address, StagePlan};
 use crate::plugins::{CallError, Fault, Verdict};
-use crate::rules::Confirm;
 
 /// What became of one message in one rule. With a failure nothing is published but a dead letter, if it is one.
 #[derive(Debug, Default)]
@@ -26,16 +25,14 @@ pub struct Outcome {
 pub struct Output {
     /// The route, by its position in the rule.
     pub route: usize,
-    /// What it is published to.
-    pub subject: Subject,
+    /// Where it goes.
+    pub to: Address,
     /// Its headers, without those that are reserved.
     pub headers: Headers,
     /// Its payload.
     pub payload: Bytes,
     /// The route that the stages chose, where the output is sent elsewhere because that one is left alone.
     pub diverted_from: Option<usize>,
-    /// How it counts as safe.
-    pub confirm: Confirm,
     /// Which part of the message it is; empty for the message itself.
     pub part: String,
     /// The way it took, if that is traced.

@@ -1,5 +1,5 @@
 //! Decides which task is next. A task goes to a lane when it is the first of its key, its rule has room for it, the
-//! breakers let it pass, and nothing more urgent is waiting; `speed.rs` says which lanes it may take. Everything here is bounded by the windows of the sources:
+//! services that it is for are there, the breakers let it pass, and nothing more urgent is waiting; `speed.rs` says which lanes it may take. Everything here is bounded by the windows of the sources:
 //! each task belongs to a message that holds a place in one.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -95,6 +95,8 @@ impl Scheduler {
             state.open += 1;
             state.arrive(task);
         }
+        // The timer hands it back.
+        state.retimed |= !state.given_up.is_empty();
         self.0.wake(&mut state);
     }
 
@@ -140,7 +142,7 @@ impl Scheduler {
                 state.open -= 1;
                 state.release(task.key);
             }
-            Left::Again(_) if state.closing && task.job.redelivers() => state.give_up(task),
+            Left::Again(_) if state.closing && task.job.can_go_back() => state.give_up(task),
             Left::Again(after) => state.put_off(Instant::now() + after, Later::Task(Box::new(task))),
         }
         state.serve(number);
@@ -170,7 +172,7 @@ impl Scheduler {
         state.closing = true;
         for (time, later) in std::mem::take(&mut state.later) {
             match later {
-                Later::Task(task) if task.job.redelivers() => state.give_up(*task),
+                Later::Task(task) if task.job.can_go_back() => state.give_up(*task),
                 later => {
                     state.later.insert(time, later);
                 }
@@ -358,6 +360,10 @@ impl State {
         if rule.concurrency.is_some_and(|most| self.rule(number).running >= most) {
             return Some((task, None));
         }
+        let shut = rule.gate.closed_until();
+        if shut.is_some() {
+            return Some((task, shut));
+        }
         let mut probes = Vec::new();
         let passes = rule.breakers().map(Breaker::pass);
         let until = passes.into_iter().find_map(|pass| match pass {
@@ -390,7 +396,9 @@ impl State {
     /// Has a rule wait for room, or until its breakers may let something pass. At the end nothing waits for breakers.
     fn wait(&mut self, number: u32, until: Option<Instant>) {
         let Some(until) = until else { return };
-        if self.closing {
+        let called = |task: &Task| task.job.caller.is_some();
+        let waiting = &self.rule(number).waiting;
+        if waiting.front().is_some_and(called) || waiting.back().is_some_and(called) || self.closing {
             self.give_up_waiting(number);
         }
         let rule = self.rule(number);
@@ -400,10 +408,13 @@ impl State {
         }
     }
 
-    /// Gives up what waits for a rule, as far as it comes again.
+    /// Gives up what waits for a rule, as far as somebody waits for an answer, and at the end as far as it comes again.
     fn give_up_waiting(&mut self, number: u32) {
+        let closing = self.closing;
         let waiting = std::mem::take(&mut self.rule(number).waiting);
-        let (comes_again, kept) = waiting.into_iter().partition::<VecDeque<_>, _>(|task| task.job.redelivers());
+        let (comes_again, kept) = waiting
+            .into_iter()
+            .partition::<VecDeque<_>, _>(|task| task.job.caller.is_some() || closing && task.job.redelivers());
         self.rule(number).waiting = kept;
         comes_again.into_iter().for_each(|task| self.give_up(task));
     }
@@ -450,6 +461,9 @@ impl State {
 /// Hands deliveries back to their sources.
 pub(super) async fn hand_back(tasks: HandedBack) {
     for task in tasks {
+        if let Some(caller) = &task.job.caller {
+            caller.given_up(task.rule());
+        }
         task.job.hand_back().await;
     }
 }

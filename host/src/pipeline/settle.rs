@@ -11,18 +11,20 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 
-use crate::backbone::{Pending, PublishError, Publisher};
-use crate::names::RuleName;
+use crate::backbone::{Confirmed, PublishError, Publisher};
+use crate::names::{RouteName, RuleName};
 use crate::plan::RulePlan;
 use crate::rules::OnFailure;
 use crate::telemetry::{Condition, Readiness};
 
+use super::caller::{Ended, Kept, Part};
 use super::dead::{dead_letter, facts_only, without_headers, without_payload};
 use super::emit::{Emitted, Sent, fail};
 use super::job::{Acked, Task};
 use super::lane::LanesSettings;
 use super::observe::Observer;
 use super::outcome::{Failure, FailureClass};
+use super::outlet::{OutputError, Safe, Underway};
 use super::schedule::{Left, Scheduler, hand_back};
 use super::survive::survive;
 
@@ -63,6 +65,8 @@ enum Settled {
         after: Duration,
         /// Whether it counts as a try: not if it says nothing about the message.
         counts: bool,
+        /// Whether it waits here, even if its source could deliver it again.
+        here: bool,
     },
 }
 
@@ -108,9 +112,13 @@ impl Shelf {
         let rule = task.rule();
         let settled = match sent {
             Sent::Outputs(outputs, dropped) => match confirm(&task, outputs).await {
-                Ok(count) => {
+                Ok((count, mut parts)) => {
                     rule.metrics.published(count);
-                    rule.metrics.dropped(dropped);
+                    rule.metrics.dropped(dropped.len());
+                    if let Some(caller) = &task.job.caller {
+                        parts.extend(dropped.into_iter().map(|dropped| Part::Dropped(dropped.reason)));
+                        caller.tell(rule, Ended::Done(parts));
+                    }
                     Settled::Over(Acked::Acknowledged)
                 }
                 Err(error) => self.unpublished(&task, &error).await,
@@ -124,20 +132,19 @@ impl Shelf {
     }
 
     /// An output could not be published: try again, or dead-letter what cannot get better.
-    async fn unpublished(&self, task: &Task, error: &PublishError) -> Settled {
+    async fn unpublished(&self, task: &Task, error: &OutputError) -> Settled {
         let (job, rule) = (&task.job, task.rule());
         rule.metrics.publish_failed();
         if let Some(more) = rule.throttle.pass() {
             tracing::warn!(rule = %rule.name, id = %job.origin.id, %error, more, "an output could not be published");
         }
-        if error.is_disconnected() {
+        if error.is_unsent() {
             // It says nothing about the message, so it does not count against its tries.
-            rule.metrics.retried();
-            let after = wait(&rule.on_failure, task.waits, None, &job.origin.id);
-            return Settled::Again { after, counts: false };
+            let after = wait(&rule.on_failure, task.waits, error.after(), &job.origin.id);
+            return again(task, after, false, error.waits_here(), error);
         }
         let failure = Failure::of_rule(FailureClass::Publish, error.to_string());
-        let failure = if error.retryable() { failure.retried(None) } else { failure };
+        let failure = if error.retryable() { failure.retried(error.after()) } else { failure };
         let sent = fail(task, failure, &self.publisher).await;
         self.conclude(task, sent).await
     }
@@ -148,14 +155,13 @@ impl Shelf {
         match sent {
             Sent::Outputs(..) => Settled::Over(Acked::Acknowledged),
             Sent::Retry(failure) => {
-                rule.metrics.retried();
                 let after = wait(&rule.on_failure, task.waits, failure.retry.flatten(), &origin.id);
                 tracing::debug!(rule = %rule.name, id = %origin.id, reason = failure.reason, ?after, "to be tried again");
-                Settled::Again { after, counts: true }
+                again(task, after, true, false, &failure.reason)
             }
             Sent::Dead(failure, pending) => {
                 let confirmed = match pending {
-                    Ok(pending) => pending.confirmed().await.map(|_| ()),
+                    Ok(pending) => pending.confirmed().await,
                     Err(error) => Err(error),
                 };
                 let confirmed = match confirmed {
@@ -163,9 +169,16 @@ impl Shelf {
                     other => other,
                 };
                 match confirmed {
-                    Ok(()) => {
+                    Ok(confirmed) => {
                         self.letters.stored(rule);
                         rule.metrics.dead_lettered(failure.class.as_str());
+                        if let Some(caller) = &task.job.caller {
+                            let letter = match confirmed {
+                                Confirmed::Stored { stream, sequence, .. } => Some((stream, sequence)),
+                                Confirmed::Flushed => None,
+                            };
+                            caller.failed(rule, &failure, letter);
+                        }
                         Settled::Over(Acked::Acknowledged)
                     }
                     Err(error) => {
@@ -176,9 +189,13 @@ impl Shelf {
                                 "a dead letter could not be stored; the message stays unacknowledged");
                         }
                         let after = wait(&rule.on_failure, task.waits, None, &origin.id);
-                        Settled::Again { after, counts: false }
+                        again(task, after, false, false, &format_args!("its dead letter could not be stored: {error}"))
                     }
                 }
+            }
+            Sent::Withdrawn if let Some(caller) = &task.job.caller => {
+                caller.tell(rule, Ended::Late);
+                Settled::Over(Acked::Terminated)
             }
             Sent::Withdrawn => {
                 tracing::warn!(rule = %rule.name, id = %origin.id, source = %task.job.flight.source,
@@ -192,6 +209,9 @@ impl Shelf {
                     tracing::warn!(rule = %rule.name, id = %origin.id, class, reason = failure.reason, more,
                         "a message failed for good, and the rule keeps no dead letters");
                 }
+                if let Some(caller) = &task.job.caller {
+                    caller.failed(rule, &failure, None);
+                }
                 Settled::Over(Acked::Terminated)
             }
         }
@@ -199,14 +219,19 @@ impl Shelf {
 
     /// Stores what can be stored of a letter that was refused for what it is: a letter that nobody takes would be tried
     /// for ever, and hold up whatever comes after it.
-    async fn store_reduced(&self, task: &Task, failure: &Failure, mut error: PublishError) -> Result<(), PublishError> {
+    async fn store_reduced(
+        &self,
+        task: &Task,
+        failure: &Failure,
+        mut error: PublishError,
+    ) -> Result<Confirmed, PublishError> {
         let (job, rule) = (&task.job, task.rule());
         for reduce in [without_payload, without_headers, facts_only] {
             let (source, tried) = (&job.flight.source, task.tried());
             let letter = dead_letter(&task.plan, rule, source, &job.message, &job.origin, failure, &tried);
             let Some(letter) = letter else { break };
             let stored = match self.publisher.publish(reduce(letter)).await {
-                Ok(pending) => pending.confirmed().await.map(|_| ()),
+                Ok(pending) => pending.confirmed().await,
                 Err(error) => Err(error),
             };
             match stored {
@@ -221,7 +246,7 @@ impl Shelf {
     async fn end(&self, mut task: Task, settled: Settled) {
         let job = Arc::clone(&task.job);
         let (how, over) = match settled {
-            Settled::Again { after, counts } if job.in_place => {
+            Settled::Again { after, counts, here } if here || job.in_place => {
                 task.try_again(counts);
                 (Left::Again(after.min(MAX_WAIT)), None)
             }
@@ -273,34 +298,60 @@ impl Letters {
     }
 }
 
-/// Waits for every output; how many there were. Where the source is at most once, a flush is not waited for: nothing
-/// hangs on its answer. The breakers of the routes are told.
-async fn confirm(task: &Task, outputs: Vec<(usize, Result<Pending, PublishError>)>) -> Result<usize, PublishError> {
-    let redelivers = task.job.redelivers();
-    let mut count = 0;
+/// Another try, unless somebody waits for an answer and would not wait for it.
+fn again(task: &Task, after: Duration, counts: bool, here: bool, why: &dyn std::fmt::Display) -> Settled {
+    let rule = task.rule();
+    if let Some(caller) = &task.job.caller {
+        let more = !counts || task.tries < rule.on_failure.tries;
+        if !more || !caller.waits(after) {
+            caller.tell(rule, Ended::Unavailable { reason: why.to_string(), after });
+            return Settled::Over(Acked::Terminated);
+        }
+    }
+    rule.metrics.retried();
+    Settled::Again { after, counts, here }
+}
+
+/// Waits for every output; how many there were, and where they are if somebody waits to hear. The breakers of the routes are told. Once one has failed, those behind it
+/// that are not on their way stay: all of them go again with the next try, and would come out of order.
+async fn confirm(task: &Task, outputs: Vec<(usize, Underway)>) -> Result<(usize, Vec<Part>), OutputError> {
+    let (flushes, rule) = (task.job.can_go_back(), task.rule());
+    let (mut count, mut parts) = (0, Vec::new());
     let mut failed = None;
     for (route, output) in outputs {
-        let confirmed = match output {
-            Ok(pending) if redelivers || pending.is_stored() => pending.confirmed().await.map(|_| ()),
-            Ok(_) => Ok(()),
-            Err(error) => Err(error),
-        };
-        let breaker = &task.rule().routes[route].breaker;
-        match confirmed {
-            Ok(()) => {
+        if failed.is_some() && !output.is_begun() {
+            continue;
+        }
+        let to = task.job.caller.as_ref().map(|_| output.to());
+        let breaker = &rule.routes[route].breaker;
+        match output.safe(flushes).await {
+            Ok(safe) => {
                 breaker.succeeded(&task.probes);
                 count += 1;
+                parts.extend(to.map(|to| part(&rule.routes[route].name, to, safe)));
             }
             Err(error) => {
                 // Neither a message that cannot be sent nor a lost connection says anything about the output.
-                if error.retryable() && !error.is_disconnected() {
+                if error.blames_route(rule.divert.is_some()) {
                     breaker.failed(&task.probes);
                 }
                 failed = failed.or(Some(error));
             }
         }
     }
-    failed.map_or(Ok(count), Err)
+    failed.map_or(Ok((count, parts)), Err)
+}
+
+fn part(route: &RouteName, to: String, safe: Safe) -> Part {
+    let kept = match safe {
+        Safe::Answer(content) => return Part::Answer(content),
+        Safe::Confirmed(Confirmed::Stored { stream, sequence, duplicate }) => {
+            Kept::Stored { stream, sequence, duplicate }
+        }
+        Safe::Confirmed(Confirmed::Flushed) => Kept::Flushed,
+        Safe::Taken => Kept::Taken,
+    };
+    Part::Sent { route: route.clone(), to, kept }
 }
 
 /// How long to wait before the next try: what the plugin asked for, or the rule's back-off with up to a fifth taken

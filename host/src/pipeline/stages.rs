@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::message::{Headers, Message, Origin, is_reserved};
-use crate::plan::{Plan, Probe, RulePlan, StagePlan};
+use crate::plan::{Plan, Probe, RoutePlan, RulePlan, StagePlan};
 use crate::plugins::{CallError, Fault, Instances, MAX_PARTS, Part, Verdict, Work};
 use crate::rules::{FaultAction, OnFailure};
 
@@ -239,18 +239,16 @@ fn emit(
     let mut headers = branch.message.headers.clone();
     headers.retain(|header| !is_reserved(&header.name));
     for &route in routes {
-        let to = &rule.routes[route];
-        let subject = to
-            .subject
-            .render(&branch.message, &plan.json)
-            .map_err(|error| Failure::of_rule(FailureClass::Route, format!("route {}: {error}", to.name)))?;
+        let RoutePlan { name, to, .. } = &rule.routes[route];
+        let to = to
+            .address(&branch.message, &plan.json)
+            .map_err(|error| Failure::of_rule(FailureClass::Route, format!("route {name}: {error}")))?;
         outcome.outputs.push(Output {
             route,
-            subject,
+            to,
             headers: headers.clone(),
             payload: branch.message.payload.clone(),
             diverted_from: None,
-            confirm: to.confirm,
             part: branch.part.clone(),
             stages: branch.traces.clone(),
         });

@@ -87,6 +87,20 @@ impl Breaker {
         self.closed.load(Ordering::Acquire)
     }
 
+    /// Until when it lets nothing pass; `None` if the next message may, if only as the probe.
+    #[must_use]
+    pub fn shut_until(&self) -> Option<Instant> {
+        if self.is_closed() {
+            return None;
+        }
+        let open = self.state().open?;
+        let now = Instant::now();
+        if now < open.until {
+            return Some(open.until);
+        }
+        open.probe.map(|_| now + PROBE_UNDER_WAY)
+    }
+
     /// Whether a message may pass now.
     #[must_use]
     pub fn pass(self: &Arc<Self>) -> Pass {

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use sha2::{Digest, Sha256};
 
 use crate::names::{PluginName, Revision, SecretName};
+use crate::outlets::Outlets;
 use crate::plugins::{ConfiguredStage, Engine, Plugin, PluginSource, StageSecrets};
 use crate::rules::{
     Location, PluginSettings, Problem, Report, Rule, Rules, Secret, SecretRef, SourceKind, Stage, resolve_secrets,
@@ -22,7 +23,7 @@ use super::granted::granted_secrets;
 use super::keys::letter_keys;
 use super::standard::standard_plugin;
 use super::standing::Standing;
-use super::{Plan, RoutePlan, RulePlan, SourcePlan, StagePlan, SubjectIndex};
+use super::{Plan, RoutePlan, RouteTo, RulePlan, SourcePlan, StagePlan, SubjectIndex};
 
 /// Compiles plans, and remembers plugins and stages of the last one so that what has not changed is taken over.
 #[derive(Debug)]
@@ -74,6 +75,12 @@ impl Compiler {
         let Self { engine, plugins, stages, .. } = self;
         let (engine, plugins, stages) = (engine.clone(), plugins.clone(), stages.clone());
         Self { engine, metrics, plugins, stages, standing: Standing::default() }
+    }
+
+    /// The services and queues that its plans have handles to.
+    #[must_use]
+    pub fn outlets(&self) -> Outlets {
+        self.standing.outlets.clone()
     }
 
     /// Compiles a plan. Takes as long as compiling the plugins takes: call it off the hot path.
@@ -259,6 +266,7 @@ impl Compiler {
         letter_keys: &[Option<Arc<LetterKey>>],
     ) -> Plan {
         let mut plans = Vec::with_capacity(rules.rules.len());
+        let concurrency = rules.config.sidecar.as_ref().map_or(1, |sidecar| sidecar.deliver_concurrency);
         for ((rule, keys), letter_key) in rules.rules.iter().zip(&stages.of_rules).zip(letter_keys) {
             let standing = &mut self.standing;
             let stages = rule.stages.iter().zip(keys).map(|(stage, key)| StagePlan {
@@ -271,8 +279,7 @@ impl Compiler {
             let stages = stages.collect();
             let routes = rule.routes.iter().map(|(name, route)| RoutePlan {
                 name: name.clone(),
-                subject: route.subject.clone(),
-                confirm: route.confirm,
+                to: RouteTo::of(&route.to, &standing.outlets, concurrency),
                 breaker: standing.route(&rule.name, name, rule.breaker.settings),
             });
             let routes: Vec<_> = routes.collect();
@@ -288,6 +295,7 @@ impl Compiler {
                 concurrency: rule.concurrency,
                 priority: rule.priority,
                 atomic: rule.atomic,
+                gate: self.standing.gate(&rule.name),
                 divert: rule
                     .breaker
                     .divert
@@ -315,6 +323,7 @@ impl Compiler {
             let filter = match &source.kind {
                 SourceKind::JetStream { filter_subjects, .. } => filter_subjects.clone(),
                 SourceKind::Core { subject, .. } => vec![subject.clone()],
+                SourceKind::Sidecar | SourceKind::Replies => Vec::new(),
             };
             let index = SubjectIndex::new(taking.map(|(rule, position)| (&rule.subject, position)));
             (name.clone(), SourcePlan { index, filter, metrics: self.metrics.source(name) })

@@ -3,10 +3,12 @@
 
 mod breaker;
 mod compile;
+mod gate;
 mod granted;
 mod index;
 mod keys;
 mod live;
+mod route;
 mod standard;
 mod standing;
 
@@ -14,16 +16,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::message::SubjectPattern;
-use crate::names::{PluginName, Revision, RouteName, RuleName, SourceName};
+use crate::names::{PluginName, Revision, RuleName, SourceName};
+use crate::outlets::Service;
 use crate::plugins::ConfiguredStage;
-use crate::rules::{Confirm, GiveUp, OnFailure, OrderBy, Priority, Template};
+use crate::rules::{GiveUp, OnFailure, OrderBy, Priority};
 use crate::sealing::LetterKey;
 use crate::telemetry::{PluginMetrics, RuleMetrics, SourceMetrics, Throttle};
 
 pub use breaker::{Breaker, Pass, Probe};
 pub use compile::Compiler;
+pub use gate::Gate;
 pub use index::SubjectIndex;
 pub use live::{Live, Pinned};
+pub use route::{Address, RoutePlan, RouteTo};
 pub use standard::{STANDARD_PLUGINS, standard_plugin};
 
 /// A revision, ready to run.
@@ -79,6 +84,8 @@ pub struct RulePlan {
     pub atomic: bool,
     /// Position of the route that outputs take while theirs is left alone.
     pub divert: Option<usize>,
+    /// Shut while a service is not there that its outputs are posted to.
+    pub gate: Arc<Gate>,
     /// What happens to messages that fail.
     pub on_failure: OnFailure,
     /// What its dead letters are encrypted with.
@@ -102,19 +109,6 @@ pub struct StagePlan {
     pub stage: Arc<ConfiguredStage>,
     /// The plugin's counters.
     pub metrics: Arc<PluginMetrics>,
-}
-
-/// A route of a rule, ready to run.
-#[derive(Debug)]
-pub struct RoutePlan {
-    /// Its name.
-    pub name: RouteName,
-    /// What it publishes to.
-    pub subject: Template,
-    /// How an output counts as safe.
-    pub confirm: Confirm,
-    /// Opens when publishing fails again and again.
-    pub breaker: Arc<Breaker>,
 }
 
 impl RulePlan {
@@ -142,6 +136,21 @@ impl RulePlan {
         let plugins = plugins.filter(move |(position, breaker)| first(*position, breaker)).map(|(_, breaker)| breaker);
         let routes = self.routes.iter().filter(|_| self.divert.is_none());
         plugins.chain(routes.map(|route| &route.breaker))
+    }
+
+    /// Until when its messages wait because something that they go through or to is left alone.
+    #[must_use]
+    pub fn shut_until(&self) -> Option<tokio::time::Instant> {
+        self.breakers().filter_map(|breaker| breaker.shut_until()).chain(self.gate.closed_until()).max()
+    }
+
+    /// The services that have to be there for its messages to go on: none if its outputs are diverted meanwhile.
+    pub fn services(&self) -> impl Iterator<Item = &Arc<Service>> {
+        let routes = self.routes.iter().filter(|_| self.divert.is_none());
+        routes.filter_map(|route| match &route.to {
+            RouteTo::Service { service, .. } => Some(service),
+            RouteTo::Subject { .. } | RouteTo::Subscribers { .. } | RouteTo::Caller => None,
+        })
     }
 
     /// The position of the route with this name.

@@ -122,7 +122,7 @@ fn differences(expected: &Expectation, happened: &Happened, limits: &Limits) -> 
 fn judge(check: &Check, happened: &Happened, limits: &Limits) -> Option<(String, String, String)> {
     match check {
         Check::Route(want) => unequal("route", want.as_str(), happened.route.as_ref().map(ToString::to_string)),
-        Check::Subject(want) => unequal("subject", want.as_str(), happened.subject.as_ref().map(ToString::to_string)),
+        Check::Subject(want) => unequal("subject", want.as_str(), happened.subject.clone()),
         Check::Class(want) => unequal("class", want, happened.class.map(str::to_owned)),
         Check::Stage(want) => unequal("stage", want.as_str(), happened.stage.as_ref().map(ToString::to_string)),
         Check::Reason(want) => {

@@ -5,9 +5,9 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
-use crate::message::{Headers, Message, Origin, Subject};
+use crate::message::{Headers, Message, Origin};
 use crate::names::{PluginName, RouteName, RuleName, SourceName};
-use crate::pipeline::{Outcome, Tries, dead_letter, outgoing};
+use crate::pipeline::{Outcome, Tries, dead_letter, stamped};
 use crate::plan::Plan;
 use crate::rules::testing::Ending;
 
@@ -20,8 +20,9 @@ pub struct Happened {
     pub ending: Ending,
     /// The route that was taken.
     pub route: Option<RouteName>,
-    /// Where it is published; `None` where nothing is, not even a dead letter.
-    pub subject: Option<Subject>,
+    /// Where it goes: a subject, the URL of a service, or `sidecar:` and what services subscribe to. `None` where nothing
+    /// goes anywhere, not even a dead letter.
+    pub subject: Option<String>,
     /// Its headers, as they are published.
     pub headers: Headers,
     /// Its payload, as it is published.
@@ -86,10 +87,10 @@ pub(super) fn of_outcome(
     let mut all = Vec::new();
     for output in outcome.outputs {
         let route = rule.routes[output.route].name.clone();
-        let sent = outgoing(rule, &plan.revision, origin, output);
+        let sent = stamped(rule, &plan.revision, origin, output);
         all.push(Happened {
             route: Some(route),
-            subject: Some(sent.subject),
+            subject: Some(sent.to.to_string()),
             headers: sent.headers,
             payload: sent.payload,
             ..Happened::new(Some(rule.name.clone()), Ending::Published)
@@ -110,7 +111,8 @@ pub(super) fn of_outcome(
             ..Happened::new(Some(rule.name.clone()), Ending::DeadLettered)
         };
         if let Some(letter) = letter {
-            (dead.subject, dead.headers, dead.payload) = (Some(letter.subject), letter.headers, letter.payload);
+            (dead.subject, dead.headers, dead.payload) =
+                (Some(letter.subject.to_string()), letter.headers, letter.payload);
         }
         all.push(dead);
     }

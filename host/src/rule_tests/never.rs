@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::happened::Happened;
+use crate::outlets::cloudevents::decoded;
 use crate::pipeline::header;
 
 /// How often JSON that is text inside of JSON is unescaped.
@@ -60,7 +61,10 @@ pub(super) fn leaks(never: &[String], happened: &[Happened]) -> Vec<Leak> {
 
 fn places(happened: &Happened) -> Vec<(Place, Cow<'_, [u8]>)> {
     let mut places = vec![(Place::Payload, Cow::Borrowed(&happened.payload[..]))];
-    places.extend(happened.subject.iter().map(|subject| (Place::Subject, Cow::Borrowed(subject.as_str().as_bytes()))));
+    places.extend(happened.subject.iter().map(|subject| (Place::Subject, Cow::Borrowed(subject.as_bytes()))));
+    // A value in a URL is percent-encoded.
+    let urls = happened.subject.iter().filter(|subject| subject.contains('%'));
+    places.extend(urls.map(|url| (Place::Subject, Cow::Owned(decoded(url).into_bytes()))));
     for header in happened.headers.iter().filter(|header| !OURS.contains(&header.name.as_ref())) {
         let line = format!("{}: {}", header.name, header.value);
         places.push((Place::Header(header.name.to_string()), Cow::Owned(line.into_bytes())));
@@ -153,7 +157,7 @@ impl fmt::Display for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::{Headers, Subject};
+    use crate::message::Headers;
 
     fn found(payload: &[u8], never: &str) -> bool {
         let happened = Happened { payload: payload.to_vec().into(), ..Happened::unmatched() };
@@ -192,14 +196,18 @@ mod tests {
         let mut headers = Headers::default();
         headers.push("X-Secret", "a\\u0062c");
         headers.push(header::REVISION, "abcabc");
-        let subject = Some(Subject::new("clean.abc").expect("a subject"));
+        let subject = Some("clean.abc".to_owned());
         let all = [
             Happened { subject, headers, ..Happened::unmatched() },
             Happened { reason: Some("has abc".to_owned()), ..Happened::unmatched() },
+            Happened { subject: Some("http://app/a%62c".to_owned()), ..Happened::unmatched() },
         ];
         let places: Vec<_> =
             leaks(&["abc".to_owned()], &all).into_iter().map(|leak| (leak.happened, leak.place)).collect();
-        assert_eq!(places, [(0, Place::Subject), (0, Place::Header("X-Secret".to_owned())), (1, Place::Reason)]);
+        assert_eq!(
+            places,
+            [(0, Place::Subject), (0, Place::Header("X-Secret".to_owned())), (1, Place::Reason), (2, Place::Subject)]
+        );
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub use oci::{OciReference, ReferenceError, RegistryHost};
 pub use order::{OrderBy, OrderByError};
 pub use reference::{STANDARD_PLUGINS, document};
 pub use secret::{Resolved, Secret, SecretError, SecretRef, resolve_secrets, secret_files};
-pub use template::{RenderError, Template, TemplateError};
+pub use template::{RenderError, ServiceAddress, Template, TemplateError, UrlError, UrlTemplate};
 pub use trust::{PublicKey, PublicKeyError};
 pub(crate) use units::duration;
 

@@ -7,14 +7,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::message::SubjectPattern;
-use crate::names::{KeyName, PluginName, RouteName, RuleName, SecretName, SourceName};
+use crate::names::{KeyName, PluginName, QueueName, RouteName, RuleName, SecretName, SourceName};
 
 use super::error::Location;
 use super::grant::Grants;
 use super::oci::{OciReference, RegistryHost};
 use super::order::OrderBy;
 use super::secret::SecretRef;
-use super::template::Template;
+use super::template::{ServiceAddress, Template, UrlTemplate};
 use super::trust::PublicKey;
 
 /// Everything a configuration directory says.
@@ -49,6 +49,8 @@ pub struct Config {
     pub streams: BTreeMap<String, Stream>,
     /// `[admin]`, if there is one.
     pub admin: Option<AdminSettings>,
+    /// `[sidecar]`, if there is one.
+    pub sidecar: Option<SidecarSettings>,
     /// `[runtime]`.
     pub runtime: RuntimeSettings,
 }
@@ -114,6 +116,12 @@ pub struct Source {
     pub location: Location,
 }
 
+/// The source of what services publish and request at the sidecar.
+pub const SIDECAR_SOURCE: &str = "sidecar";
+
+/// The source of what is answered to their requests.
+pub const REPLIES_SOURCE: &str = "sidecar-replies";
+
 /// What kind of source it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceKind {
@@ -141,6 +149,18 @@ pub enum SourceKind {
         /// Instances with the same queue group share the messages.
         queue_group: Option<String>,
     },
+    /// What services publish and request at the sidecar.
+    Sidecar,
+    /// What is answered to requests of the sidecar.
+    Replies,
+}
+
+impl SourceKind {
+    /// Whether its messages come by the sidecar and not off NATS.
+    #[must_use]
+    pub fn is_sidecar(&self) -> bool {
+        matches!(self, Self::Sidecar | Self::Replies)
+    }
 }
 
 /// How a stream is shared by instances that keep order: a durable consumer for each partition, each read by one
@@ -307,6 +327,46 @@ pub struct AdminSettings {
     pub listen: SocketAddr,
 }
 
+/// Where the sidecar listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listen {
+    /// At an address.
+    Address(SocketAddr),
+    /// At a Unix socket, whose file is made, and replaced if nobody listens there.
+    Socket(PathBuf),
+}
+
+impl std::fmt::Display for Listen {
+    /// As it is written.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Socket(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// `[sidecar]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SidecarSettings {
+    /// Where to listen.
+    pub listen: Listen,
+    /// Longest body of a request, in bytes.
+    pub max_body_bytes: usize,
+    /// Messages of one batch.
+    pub max_batch_messages: usize,
+    /// How long a call may take that does not say so itself.
+    pub timeout: Duration,
+    /// The longest that one may ask for.
+    pub max_timeout: Duration,
+    /// Headers of requests that messages carry, in the spelling in which they carry them.
+    pub carry_headers: Vec<String>,
+    /// The services that outputs may be posted to.
+    pub deliver_to: Vec<ServiceAddress>,
+    /// Requests to one service that may be under way.
+    pub deliver_concurrency: usize,
+}
+
 /// `[runtime]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuntimeSettings {
@@ -386,13 +446,79 @@ pub struct Stage {
 /// A route of a rule.
 #[derive(Debug, Clone)]
 pub struct Route {
-    /// What it publishes to.
-    pub subject: Template,
-    /// How an output counts as safe.
-    pub confirm: Confirm,
+    /// Where it leads.
+    pub to: Target,
     /// Where it is.
     pub location: Location,
 }
+
+/// Where a route leads.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// To a subject of NATS.
+    Subject {
+        /// What is published to.
+        template: Template,
+        /// How an output counts as safe.
+        confirm: Confirm,
+    },
+    /// To a service that is posted to.
+    Service {
+        /// Where each output is posted to.
+        url: UrlTemplate,
+        /// How long an answer may take, connecting included.
+        timeout: Duration,
+        /// How CloudEvents are written.
+        events: EventMode,
+    },
+    /// To services that subscribe.
+    Subscribers {
+        /// What they subscribe to.
+        queue: QueueName,
+        /// How long an acknowledgement may take from when an output was handed out.
+        ack_wait: Duration,
+    },
+    /// Back to the service that made the request; of rules that take replies.
+    Caller,
+}
+
+/// How an output is written as a CloudEvent in HTTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventMode {
+    /// Attributes are headers, and the body is the payload as it is.
+    Binary,
+    /// The body is JSON that has attributes and payload.
+    Structured,
+}
+
+impl Target {
+    /// The subject template, where it leads to NATS.
+    #[must_use]
+    pub fn subject(&self) -> Option<&Template> {
+        match self {
+            Self::Subject { template, .. } => Some(template),
+            Self::Service { .. } | Self::Subscribers { .. } | Self::Caller => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Target {
+    /// As it is written in a rule.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Subject { template, .. } => template.fmt(f),
+            Self::Service { url, .. } => url.fmt(f),
+            Self::Subscribers { queue, .. } => write!(f, "{SUBSCRIBERS_PREFIX}{queue}"),
+            Self::Caller => f.write_str(CALLER),
+        }
+    }
+}
+
+/// What the name of a route's queue follows.
+pub(crate) const SUBSCRIBERS_PREFIX: &str = "sidecar:";
+
+/// The route that leads back to who made a request.
+pub(crate) const CALLER: &str = "caller:";
 
 /// When the outputs of a rule are left alone for a while, and what becomes of its messages then.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -262,11 +262,17 @@ impl<'a> Table<'a> {
 
     /// Reports a key that has to be there and is not, unless it is there in a wrong spelling, which was reported.
     fn check_required(&self, spec: &Key) {
+        if matches!(spec.default, Fallback::Required) {
+            self.require(spec.name);
+        }
+    }
+
+    /// The same for a key that has to be there only because another one is not.
+    pub(super) fn require(&self, name: &str) {
         let known = || self.section.keys.iter().map(|key| key.name);
-        let misspelt =
-            |key: &str| !known().any(|name| name == key) && suggest::nearest(key, known()) == Some(spec.name);
-        if matches!(spec.default, Fallback::Required) && !self.entries.keys().any(|key| misspelt(key.get_ref())) {
-            self.missing(spec.name);
+        let misspelt = |key: &str| !known().any(|name| name == key) && suggest::nearest(key, known()) == Some(name);
+        if !self.entries.keys().any(|key| misspelt(key.get_ref())) {
+            self.missing(name);
         }
     }
 

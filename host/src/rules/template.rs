@@ -4,7 +4,9 @@
 //! choose among the subjects that the rule's author named and no others.
 
 mod parse;
+mod url;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -13,6 +15,7 @@ use trackside_json::{Limits, Selector, Value};
 use crate::message::{Message, Subject, SubjectError, SubjectPattern};
 
 pub(super) use parse::{header_name, is_singular, position, singular};
+pub use url::{ServiceAddress, UrlError, UrlTemplate};
 
 /// A subject with placeholders.
 #[derive(Clone)]
@@ -95,7 +98,7 @@ pub enum TemplateError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RenderError {
     /// There is no such token, header or value.
-    #[error("`{placeholder}` of the subject template has nothing to insert: {reason}")]
+    #[error("`{placeholder}` of the template has nothing to insert: {reason}")]
     Missing {
         /// The placeholder, with its braces.
         placeholder: String,
@@ -111,13 +114,27 @@ pub enum RenderError {
         reason: &'static str,
     },
     /// The payload is not JSON, or past a limit.
-    #[error("`{placeholder}` of the subject template needs a JSON payload: {reason}")]
+    #[error("`{placeholder}` of the template needs a JSON payload: {reason}")]
     Payload {
         /// The first placeholder that needs it, with its braces.
         placeholder: String,
         /// Why it cannot be read.
         reason: String,
     },
+    /// The value cannot be part of a URL.
+    #[error("the value of `{placeholder}` cannot be part of a URL: it {reason}")]
+    UrlValue {
+        /// The placeholder, with its braces.
+        placeholder: String,
+        /// What is wrong with the value.
+        reason: &'static str,
+    },
+    /// A part of the path would lead elsewhere.
+    #[error("the URL that the template makes has `.` or `..` between slashes, which leads elsewhere")]
+    DotSegment,
+    /// The URL got too long.
+    #[error("the URL that the template makes has {0} bytes after its host, which is more than {max}", max = url::MAX_PATH_BYTES)]
+    LongUrl(usize),
     /// The subject got too long.
     #[error("the subject that the template makes has {0} bytes, which is more than {max}", max = crate::message::MAX_SUBJECT_BYTES)]
     Long(usize),
@@ -140,7 +157,7 @@ impl Template {
         match &*self.body {
             Body::Literal(subject) => Ok(subject.clone()),
             Body::Tokens { tokens, json } => {
-                let found = Found::new(json.as_deref(), tokens, message, limits)?;
+                let found = Found::new(json.as_deref(), tokens.iter().flatten(), message, limits)?;
                 let mut subject = String::with_capacity(self.text.len() + 32);
                 for (index, token) in tokens.iter().enumerate() {
                     if index > 0 {
@@ -240,15 +257,15 @@ fn could_be(token: &[Piece], want: &str) -> bool {
 struct Found(Vec<trackside_json::Match>);
 
 impl Found {
-    fn new(
+    fn new<'p>(
         json: Option<&Selector>,
-        tokens: &[Vec<Piece>],
+        pieces: impl IntoIterator<Item = &'p Piece>,
         message: &Message,
         limits: &Limits,
     ) -> Result<Self, RenderError> {
         let Some(selector) = json else { return Ok(Self(Vec::new())) };
         let matches = selector.select(&message.payload, limits).map_err(|error| {
-            let first = tokens.iter().flatten().find(|piece| matches!(piece, Piece::Json(..)));
+            let first = pieces.into_iter().find(|piece| matches!(piece, Piece::Json(..)));
             let placeholder = first.map(ToString::to_string).unwrap_or_default();
             RenderError::Payload { placeholder, reason: error.to_string() }
         })?;
@@ -257,19 +274,27 @@ impl Found {
 
     /// Appends what a piece stands for in this message, if it can stay within its token.
     fn append(&self, piece: &Piece, message: &Message, subject: &mut String) -> Result<(), RenderError> {
-        let missing = |reason| RenderError::Missing { placeholder: piece.to_string(), reason };
         match piece {
             Piece::Literal(text) => {
                 subject.push_str(text);
                 Ok(())
             }
+            piece => append_checked(piece, &self.value(piece, message)?, subject),
+        }
+    }
+
+    /// What a placeholder stands for in this message.
+    fn value<'m>(&self, piece: &'m Piece, message: &'m Message) -> Result<Cow<'m, str>, RenderError> {
+        let missing = |reason| RenderError::Missing { placeholder: piece.to_string(), reason };
+        match piece {
+            Piece::Literal(text) => Ok(Cow::Borrowed(text)),
             Piece::Subject(position) => {
-                let token = message.subject.token(*position).ok_or_else(|| missing("the subject has fewer tokens"))?;
-                append_checked(piece, token, subject)
+                let token = message.subject.token(*position);
+                token.map(Cow::Borrowed).ok_or_else(|| missing("the subject has fewer tokens"))
             }
             Piece::Header(name) => {
-                let value = message.headers.get(name).ok_or_else(|| missing("the message has no such header"))?;
-                append_checked(piece, value, subject)
+                let value = message.headers.get(name);
+                value.map(Cow::Borrowed).ok_or_else(|| missing("the message has no such header"))
             }
             Piece::Json(path, _) => {
                 let mut matches = self.0.iter().filter(|found| found.path == *path);
@@ -278,9 +303,9 @@ impl Found {
                     return Err(missing("a key of that path is in the payload twice"));
                 }
                 match found.value(&message.payload) {
-                    Value::Text(text) => append_checked(piece, &text, subject),
-                    Value::Number(number) => append_checked(piece, number, subject),
-                    Value::Boolean(boolean) => append_checked(piece, if boolean { "true" } else { "false" }, subject),
+                    Value::Text(text) => Ok(text),
+                    Value::Number(number) => Ok(Cow::Borrowed(number)),
+                    Value::Boolean(boolean) => Ok(Cow::Borrowed(if boolean { "true" } else { "false" })),
                     Value::Null => Err(missing("the value is null")),
                     Value::Json(_) => Err(missing("the value is an object or array")),
                 }

@@ -158,7 +158,7 @@ fn everything_that_can_be_written_arrives() {
     let case = fs::read_to_string(here("src/rules/tests/everything.toml")).expect("is read");
     let (rules, warnings) = load_from(&files(&case)).unwrap_or_else(|report| panic!("{report}"));
     assert!(warnings.is_empty());
-    let Config { nats, sources, plugins, trust, registries, secrets, streams, admin, runtime } = &rules.config;
+    let Config { nats, sources, plugins, trust, registries, secrets, streams, admin, sidecar, runtime } = &rules.config;
     assert_eq!(nats.servers.len(), 2);
     let password = SecretRef::Env("NATS_PASSWORD".to_owned());
     assert_eq!(nats.auth, Auth::UserPassword { user: SecretRef::Plain("me".to_owned()), password });
@@ -196,6 +196,19 @@ fn everything_that_can_be_written_arrives() {
     assert_eq!(secrets["geo-key"].reference, SecretRef::Env("GEO_KEY".to_owned()));
     assert_eq!(streams["CLEAN"].subjects.len(), 2);
     assert_eq!(admin.expect("admin").listen.port(), 9271);
+    let sidecar = sidecar.as_ref().expect("a sidecar");
+    let allowed: Vec<_> = sidecar.deliver_to.iter().map(ServiceAddress::as_str).collect();
+    assert_eq!((sidecar.listen.to_string().as_str(), sidecar.deliver_concurrency), ("0.0.0.0:9281", 4));
+    assert_eq!((sidecar.max_body_bytes, sidecar.max_batch_messages), (64 << 10, 10));
+    assert_eq!((sidecar.timeout, sidecar.max_timeout), (Duration::from_secs(1), Duration::from_secs(30)));
+    assert_eq!(sidecar.carry_headers, ["X-Tenant"]);
+    let made = [SIDECAR_SOURCE, REPLIES_SOURCE].map(|name| &sources[name]);
+    assert_eq!(
+        made.map(|source| (&source.kind, source.max_in_flight_messages, source.max_in_flight_bytes)),
+        [(&SourceKind::Sidecar, 5, 1 << 20), (&SourceKind::Replies, 5, 1 << 20),]
+    );
+    assert_eq!(made[0].priority, Priority::High);
+    assert_eq!(allowed, ["http://127.0.0.1:8080", "https://app.example"]);
     assert_eq!((runtime.lanes, runtime.watch), (Some(3), false));
 
     let rule = &rules.rules[0];
@@ -204,8 +217,17 @@ fn everything_that_can_be_written_arrives() {
     assert_eq!(rule.stages[0].with.to_string(), want);
     assert_eq!(rule.stages[0].with_location.find("a.b[1]").to_string(), "rules/all.toml:11:26");
     assert_eq!(rule.stages[1].with.to_string(), r#"{"deep":{"er":1}}"#);
-    assert_eq!(rule.routes["held"].confirm, Confirm::Stream);
-    assert_eq!(rule.routes["default"].subject.literal().map(ToString::to_string).as_deref(), Some("clean.orders"));
+    let to = |name: &str| &rule.routes[name].to;
+    assert!(matches!(to("held"), Target::Subject { confirm: Confirm::Stream, .. }));
+    assert_eq!(to("default").subject().map(ToString::to_string).as_deref(), Some("clean.orders"));
+    assert!(matches!(to("app"), Target::Service { timeout, events: EventMode::Binary, .. }
+        if *timeout == Duration::from_secs(10)));
+    assert!(matches!(to("events"), Target::Service { timeout, events: EventMode::Structured, .. }
+        if *timeout == Duration::from_secs(2)));
+    assert!(matches!(to("pulled"), Target::Subscribers { ack_wait, .. } if *ack_wait == Duration::from_secs(30)));
+    assert!(matches!(to("slow"), Target::Subscribers { ack_wait, .. } if *ack_wait == Duration::from_secs(300)));
+    let written: Vec<_> = ["app", "pulled"].map(|name| to(name).to_string()).into();
+    assert_eq!(written, ["http://127.0.0.1:8080/orders/{subject.2}", "sidecar:orders"]);
     assert_eq!(rule.on_failure.backoff, [Duration::from_millis(250), Duration::from_secs(60)]);
     assert_eq!((rule.on_failure.tries, rule.on_failure.on_trap), (3, FaultAction::Retry));
     assert!(rule.on_failure.dead_letter.is_some());

@@ -5,10 +5,10 @@ use std::fmt;
 
 use tokio::sync::watch;
 
-use crate::names::{RuleName, SourceName};
+use crate::names::{QueueName, RuleName, SourceName};
 
 /// Something that has to be so before Trackside is ready.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Condition {
     /// There is a connection to a NATS server.
     Connection,
@@ -20,6 +20,10 @@ pub enum Condition {
     Flow(SourceName),
     /// The dead letters of this rule can be stored.
     DeadLetters(RuleName),
+    /// The service at this address takes connections.
+    Service(String),
+    /// Somebody subscribes to this.
+    Subscription(QueueName),
     /// Trackside is to go on, and not to stop.
     Running,
 }
@@ -128,6 +132,8 @@ impl fmt::Display for Condition {
             Self::Source(name) => write!(f, "source {name}"),
             Self::Flow(name) => write!(f, "flow of source {name}"),
             Self::DeadLetters(rule) => write!(f, "dead letters of rule {rule}"),
+            Self::Service(address) => write!(f, "service {address}"),
+            Self::Subscription(name) => write!(f, "subscription {name}"),
             Self::Running => f.write_str("running"),
         }
     }

@@ -66,6 +66,7 @@ impl Client {
                 let reader = Pinned { opening, client: self.number };
                 MemorySource::Consumer(Reader::new(self.clone(), key, reader, *ack_wait))
             }
+            SourceKind::Sidecar | SourceKind::Replies => return Err(SourceError::NotOfNats),
         };
         Ok(Source(Kind::Memory(Box::new(opened))))
     }

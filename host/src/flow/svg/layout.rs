@@ -15,6 +15,10 @@ const COLUMN_GAP: i32 = 110;
 /// Space between the ways that lead back.
 const BACK_GAP: i32 = 14;
 
+/// The kinds of nodes in each column.
+const COLUMNS: [&[NodeKind]; 4] =
+    [&[NodeKind::Source], &[NodeKind::Rule], &[NodeKind::Subject, NodeKind::Service], &[NodeKind::Stream]];
+
 /// A node's box.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
@@ -45,8 +49,9 @@ impl Layout {
         let mut places: Vec<Place> = graph.nodes.iter().map(|node| sized(&node.lines)).collect();
         let backs = graph.edges.iter().filter(|edge| edge.kind == EdgeKind::Again).count();
         let mut left = MARGIN + BACK_GAP * number(backs);
-        for kind in [NodeKind::Source, NodeKind::Rule, NodeKind::Subject, NodeKind::Stream] {
-            let mut column: Vec<usize> = (0..places.len()).filter(|node| graph.nodes[*node].kind == kind).collect();
+        for kinds in COLUMNS {
+            let mut column: Vec<usize> =
+                (0..places.len()).filter(|node| kinds.contains(&graph.nodes[*node].kind)).collect();
             // What is near to where it comes from crosses little; the nodes of equal places stay in their order.
             column.sort_by_key(|node| wished(graph, &places, *node));
             let width = column.iter().map(|node| places[*node].width).max().unwrap_or(0);

@@ -1,7 +1,7 @@
 //! Expectations, written as in a file, beside things that happened.
 
 use super::*;
-use crate::message::{Headers, Subject};
+use crate::message::Headers;
 use crate::names::{PluginName, RouteName};
 use crate::rules::testing::{Ending, load_from};
 use crate::rules::{FileSet, Rules};
@@ -46,7 +46,7 @@ fn published(rule: &str, route: &str, payload: &str) -> Happened {
         rule: Some(RuleName::new(rule).expect("a name")),
         ending: Ending::Published,
         route: Some(RouteName::new(route).expect("a name")),
-        subject: Some(Subject::new("clean.orders").expect("a subject")),
+        subject: Some("clean.orders".to_owned()),
         headers,
         payload: payload.as_bytes().to_vec().into(),
         ..Happened::unmatched()

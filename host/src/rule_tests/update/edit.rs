@@ -4,7 +4,6 @@ use toml_edit::{Array, Item, TableLike, Value};
 use trackside_json::Limits;
 
 use super::fresh;
-use crate::message::Subject;
 use crate::names::{PluginName, RouteName};
 use crate::rule_tests::compare::{Difference, header_values, select};
 use crate::rule_tests::happened::Happened;
@@ -69,7 +68,7 @@ fn replace(table: &mut dyn TableLike, happened: &Happened) {
 fn change_check(table: &mut dyn TableLike, check: &Check, happened: &Happened, limits: &Limits) {
     match check {
         Check::Route(_) => text(table, "route", happened.route.as_ref().map(RouteName::as_str)),
-        Check::Subject(_) => text(table, "subject", happened.subject.as_ref().map(Subject::as_str)),
+        Check::Subject(_) => text(table, "subject", happened.subject.as_deref()),
         Check::Class(_) => text(table, "class", happened.class),
         Check::Stage(_) => text(table, "stage", happened.stage.as_ref().map(PluginName::as_str)),
         Check::Reason(_) => text(table, "reason", happened.reason.as_deref()),

@@ -5,7 +5,6 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value as Json;
 use toml_edit::{Array, InlineTable, Item, Table, Value};
 
-use crate::message::Subject;
 use crate::names::{PluginName, RouteName, RuleName};
 use crate::rule_tests::Happened;
 use crate::rules::testing::Ending;
@@ -21,7 +20,7 @@ pub(super) fn table(happened: &Happened) -> Table {
     put("rule", happened.rule.as_ref().map(RuleName::as_str));
     put("outcome", (happened.ending != Ending::Published).then_some(happened.ending.as_str()));
     put("route", happened.route.as_ref().map(RouteName::as_str));
-    put("subject", happened.subject.as_ref().map(Subject::as_str));
+    put("subject", happened.subject.as_deref());
     put("class", happened.class);
     put("stage", happened.stage.as_ref().map(PluginName::as_str));
     put("reason", happened.reason.as_deref());

@@ -7,7 +7,9 @@ use super::rule::Parsed;
 use crate::message::SubjectPattern;
 use crate::names::{RuleName, SourceName};
 use crate::rules::error::{Location, Problem};
-use crate::rules::model::{Config, Confirm, FaultAction, Rule, SourceKind};
+use crate::rules::model::{
+    CALLER, Config, Confirm, FaultAction, GiveUp, REPLIES_SOURCE, Rule, SIDECAR_SOURCE, SourceKind, Target,
+};
 use crate::rules::order::OrderBy;
 use crate::rules::table::Problems;
 use crate::rules::template::Template;
@@ -27,10 +29,14 @@ pub(super) fn check(parsed: Vec<Parsed>, config: Option<&ParsedConfig>, problems
         check_skips(rule, problems);
         if let Some(config) = config.and_then(|config| config.config.as_ref()) {
             check_order(parsed, config, problems);
+            check_sidecar(parsed, config, problems);
         }
         if let Some(reach) = config.and_then(|config| config.known.sources.get(&rule.source)) {
             check_reach(rule, &parsed.subject_location, reach, problems);
-            check_loops(rule, reach, problems);
+            // What goes to NATS does not come back by HTTP.
+            if !matches!(rule.source.as_str(), SIDECAR_SOURCE | REPLIES_SOURCE) {
+                check_loops(rule, reach, problems);
+            }
         }
     }
     let rules: Vec<Rule> = parsed.into_iter().map(|parsed| parsed.rule).collect();
@@ -48,7 +54,9 @@ pub(super) fn check(parsed: Vec<Parsed>, config: Option<&ParsedConfig>, problems
 /// Sources whose messages no rule takes.
 fn check_sources(rules: &[Rule], config: &Config, problems: &Problems) {
     let used: HashSet<&SourceName> = rules.iter().map(|rule| &rule.source).collect();
-    for (name, source) in config.sources.iter().filter(|(name, _)| !used.contains(name)) {
+    // What is there for its table's sake need not be used.
+    let unused = config.sources.iter().filter(|(name, source)| !used.contains(name) && !source.kind.is_sidecar());
+    for (name, source) in unused {
         let message = format!("no rule takes messages from source `{name}`: all of them will go nowhere");
         let problem = Problem::warning(message).at(source.location.clone());
         problems.push(problem.help("add a rule for it, or take the source out"));
@@ -61,7 +69,7 @@ fn check_stored(rules: &[Rule], config: &Config, problems: &Problems) {
     // What a source reads is stored too, even if its stream is not described.
     let read = config.sources.values().filter_map(|source| match &source.kind {
         SourceKind::JetStream { filter_subjects, .. } => Some(filter_subjects),
-        SourceKind::Core { .. } => None,
+        SourceKind::Core { .. } | SourceKind::Sidecar | SourceKind::Replies => None,
     });
     let stored: Vec<&SubjectPattern> =
         config.streams.values().map(|stream| &stream.subjects).chain(read).flatten().collect();
@@ -70,12 +78,15 @@ fn check_stored(rules: &[Rule], config: &Config, problems: &Problems) {
         source.is_some_and(|source| matches!(source.kind, SourceKind::JetStream { .. }))
     };
     for rule in rules.iter().filter(|rule| kept(rule)) {
-        let open = rule.routes.iter().filter(|(_, route)| route.confirm == Confirm::Auto);
-        for (name, route) in open.filter(|(_, route)| !stored.iter().any(|pattern| route.subject.may_match(pattern))) {
+        for (name, route) in &rule.routes {
+            let Target::Subject { template, confirm: Confirm::Auto } = &route.to else { continue };
+            if stored.iter().any(|pattern| template.may_match(pattern)) {
+                continue;
+            }
             let message = format!(
-                "route `{name}` of rule `{}` publishes to `{}`, which no stream of trackside.toml stores: what is \
+                "route `{name}` of rule `{}` publishes to `{template}`, which no stream of trackside.toml stores: what is \
                  published there and read by nobody is gone",
-                rule.name, route.subject
+                rule.name
             );
             let help = "declare its stream in [streams.NAME], or write `confirm = \"stream\"` if a stream that is not \
                         declared here stores it, or `confirm = \"flush\"` if nobody has to keep it";
@@ -120,6 +131,32 @@ fn check_order(parsed: &Parsed, config: &Config, problems: &Problems) {
     }
 }
 
+/// What makes sense where somebody waits for an answer, and what makes sense only there.
+fn check_sidecar(parsed: &Parsed, config: &Config, problems: &Problems) {
+    let rule = &parsed.rule;
+    let Some(source) = config.sources.get(&rule.source) else { return };
+    if source.kind.is_sidecar() && rule.on_failure.give_up == GiveUp::Pause {
+        let message =
+            format!("rule `{}` pauses its source, and the sidecar cannot be paused: services wait for it", rule.name);
+        let problem = Problem::error(message).at(rule.location.clone());
+        problems.push(problem.help("take `give-up` out: a service is told that its message could not be taken"));
+    }
+    let mut back = rule.routes.iter().filter(|(_, route)| matches!(route.to, Target::Caller));
+    match (back.next(), source.kind == SourceKind::Replies) {
+        (Some((name, route)), false) => {
+            let message = format!("route `{name}` leads back to a caller, and rule `{}` takes no replies", rule.name);
+            let help = format!("write `source = \"{REPLIES_SOURCE}\"`, or a subject in place of \"{CALLER}\"");
+            problems.push(Problem::error(message).at(route.location.clone()).help(help));
+        }
+        (None, true) => {
+            let message = format!("rule `{}` takes replies, and has no route that leads them back", rule.name);
+            let problem = Problem::error(message).at(rule.location.clone());
+            problems.push(problem.help(format!("add `default = \"{CALLER}\"` under [rule.routes]")));
+        }
+        _ => {}
+    }
+}
+
 fn check_names(rules: &[Rule], problems: &Problems) {
     let mut seen: HashMap<&RuleName, &Location> = HashMap::with_capacity(rules.len());
     for rule in rules {
@@ -135,9 +172,11 @@ fn check_names(rules: &[Rule], problems: &Problems) {
     }
 }
 
-/// All templates of a rule, with what they are called.
+/// All subject templates of a rule, with what they are called.
 fn outputs(rule: &Rule) -> impl Iterator<Item = (String, &Template, &Location)> {
-    let routes = rule.routes.iter().map(|(name, route)| (format!("route `{name}`"), &route.subject, &route.location));
+    let routes = rule.routes.iter();
+    let routes =
+        routes.filter_map(|(name, route)| Some((format!("route `{name}`"), route.to.subject()?, &route.location)));
     let dead = rule.on_failure.dead_letter.as_ref();
     routes.chain(dead.map(|dead| ("the dead letter".to_owned(), &dead.subject, &dead.location)))
 }
@@ -155,12 +194,14 @@ fn check_positions(parsed: &Parsed, problems: &Problems) {
             format!("`order-by` asks for token {position} of the subject, but `{}` has only {tokens}", rule.subject);
         problems.push(Problem::error(message).at(parsed.order_location.clone()).help(help.clone()));
     }
-    for (what, template, location) in outputs(rule).filter(|(_, template, _)| template.last_position() > tokens) {
-        let message = format!(
-            "{what} asks for token {} of the subject, but `{}` has only {tokens}",
-            template.last_position(),
-            rule.subject
-        );
+    let subjects = outputs(rule).map(|(what, template, location)| (what, template.last_position(), location));
+    let urls = rule.routes.iter().filter_map(|(name, route)| match &route.to {
+        Target::Service { url, .. } => Some((format!("route `{name}`"), url.last_position(), &route.location)),
+        Target::Subject { .. } | Target::Subscribers { .. } | Target::Caller => None,
+    });
+    for (what, position, location) in subjects.chain(urls).filter(|(_, position, _)| *position > tokens) {
+        let message =
+            format!("{what} asks for token {position} of the subject, but `{}` has only {tokens}", rule.subject);
         problems.push(Problem::error(message).at(location.clone()).help(help.clone()));
     }
 }

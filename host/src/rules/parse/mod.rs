@@ -4,9 +4,11 @@
 mod check;
 mod nats;
 mod plugins;
+mod route;
 mod rule;
 mod secrets;
 mod settings;
+mod sidecar;
 mod sources;
 mod supply;
 
@@ -21,6 +23,7 @@ use super::model::{Config, Priority, Rules};
 use super::raw::{RawFile, Texts};
 use super::reference;
 use super::table::{File, Problems, Table};
+use super::template::ServiceAddress;
 use super::values::Node;
 use crate::message::SubjectPattern;
 use crate::names::{PluginName, SourceName};
@@ -77,6 +80,8 @@ struct Known {
     sources: BTreeMap<SourceName, Vec<SubjectPattern>>,
     plugins: Vec<PluginName>,
     priorities: BTreeMap<SourceName, Priority>,
+    /// The services that the sidecar may post to, if there is a sidecar.
+    sidecar: Option<Vec<ServiceAddress>>,
 }
 
 impl Known {
@@ -90,12 +95,20 @@ fn config(raw: &RawFile<'_>, files: &FileSet, problems: &Problems) -> ParsedConf
     let root = Table::open(file, &reference::FILE, 0..0, raw.table.get_ref());
     let nats = root.table("nats", &reference::NATS).and_then(|table| nats::nats(&table, files.directory()));
     let streams = settings::streams(&root);
-    let (sources, source_names) = sources::sources(&root);
+    let (mut sources, mut source_names) = sources::sources(&root);
     let keys = supply::trust(&root);
     let registries = supply::registries(&root, files.directory());
     let (secrets, secret_names) = secrets::secrets(&root);
     let (plugins, plugin_names) = plugins::plugins(&root, files.directory(), &keys, &secret_names);
     let admin = settings::admin(&root);
+    let (sidecar, made) = sidecar::sidecar(&root, files.directory());
+    for (name, source) in made {
+        // A table of that name was told of already.
+        if let std::collections::btree_map::Entry::Vacant(place) = sources.entry(name) {
+            source_names.push(place.key().clone());
+            place.insert(source);
+        }
+    }
     let runtime = settings::runtime(&root, files.directory());
     sources::check_streams(&sources, &streams, file);
     let reach = |name: &SourceName| sources.get(name).map(|source| sources::reach(source, &streams));
@@ -103,10 +116,21 @@ fn config(raw: &RawFile<'_>, files: &FileSet, problems: &Problems) -> ParsedConf
         sources: source_names.into_iter().map(|name| (name.clone(), reach(&name).unwrap_or_default())).collect(),
         plugins: plugin_names,
         priorities: sources.iter().map(|(name, source)| (name.clone(), source.priority)).collect(),
+        sidecar: sidecar.as_ref().map(|sidecar| sidecar.deliver_to.clone()),
     };
     let trust = keys.trust;
-    let config =
-        nats.map(|nats| Config { nats, sources, plugins, trust, registries, secrets, streams, admin, runtime });
+    let config = nats.map(|nats| Config {
+        nats,
+        sources,
+        plugins,
+        trust,
+        registries,
+        secrets,
+        streams,
+        admin,
+        sidecar,
+        runtime,
+    });
     ParsedConfig { config, known }
 }
 

@@ -173,12 +173,16 @@ fn tls_settings(table: &Table<'_>, directory: &Path) -> TlsSettings {
 
 /// A path, made absolute from the configuration directory.
 pub(super) fn path(table: &Table<'_>, key: &str, directory: &Path) -> Option<PathBuf> {
-    let text = table.text(key)?;
+    path_of(table, key, &table.text(key)?, directory)
+}
+
+/// The same for a text that is a part of what the key has.
+pub(super) fn path_of(table: &Table<'_>, key: &str, text: &str, directory: &Path) -> Option<PathBuf> {
     if text.is_empty() || text.contains('\0') {
         table.error(key, format!("`{key}` is not a path"), "write the path of a file or folder");
         return None;
     }
-    if SecretRef::is_reference(&text) {
+    if SecretRef::is_reference(text) {
         let help = "write the path alone; relative ones begin at the configuration directory";
         table.error(key, format!("`{key}` is a path, not a reference"), help);
         return None;

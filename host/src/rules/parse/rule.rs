@@ -7,17 +7,17 @@ use toml::de::DeValue;
 
 use super::nats::{checked_text, secret};
 use super::plugins::breaker;
+use super::route::{route, template};
 use super::sources::priority;
 use super::{Known, check_jetstream_name, is_table, name, pattern};
 use crate::names::{PluginName, RouteName, RuleName, SourceName};
 use crate::rules::error::{Location, Places, Problem, TableLocation};
-use crate::rules::model::{Confirm, DeadLetter, FaultAction, GiveUp, OnFailure, OutputBreaker, Route, Rule, Stage};
+use crate::rules::model::{DeadLetter, FaultAction, GiveUp, OnFailure, OutputBreaker, Route, Rule, Stage};
 use crate::rules::order::OrderBy;
 use crate::rules::reference::{self, STANDARD_PLUGINS};
 use crate::rules::secret::{SecretRef, visit_references};
 use crate::rules::suggest;
 use crate::rules::table::{File, Table};
-use crate::rules::template::Template;
 use crate::rules::values::{self, Node};
 
 /// Most stages of one rule.
@@ -58,7 +58,7 @@ fn rule(table: &Table<'_>, known: Option<&Known>) -> Option<Parsed> {
     let subject = table.text("subject").zip(span("subject"));
     let subject = subject.and_then(|(text, span)| pattern(table.file, "subject", &text, span));
     let stages = stages(table, known);
-    let routes = routes(table);
+    let routes = routes(table, known);
     let on_failure = on_failure(table);
     let location = table.value_location("name");
     let source = source?;
@@ -233,7 +233,7 @@ pub(in crate::rules) fn json(file: File<'_>, node: &Node<'_>) -> (Value, Places)
     (leaf, Places::Leaf)
 }
 
-fn routes(rule: &Table<'_>) -> BTreeMap<RouteName, Route> {
+fn routes(rule: &Table<'_>, known: Option<&Known>) -> BTreeMap<RouteName, Route> {
     let mut routes = BTreeMap::new();
     let entries = rule.named("routes");
     if rule.is_empty("routes") {
@@ -242,37 +242,12 @@ fn routes(rule: &Table<'_>) -> BTreeMap<RouteName, Route> {
     }
     for (key, node) in entries {
         let route_name = name(rule.file, "route", key.get_ref(), key.span(), RouteName::new);
-        let route = route(rule.file, key.get_ref(), node);
-        if let (Some(name), Some((subject, confirm))) = (route_name, route) {
-            routes.insert(name, Route { subject, confirm, location: rule.file.at(node.span()) });
+        let route = route(rule.file, key.get_ref(), node, known);
+        if let (Some(name), Some(to)) = (route_name, route) {
+            routes.insert(name, Route { to, location: rule.file.at(node.span()) });
         }
     }
     routes
-}
-
-fn route(file: File<'_>, name: &str, node: &Node<'_>) -> Option<(Template, Confirm)> {
-    let DeValue::Table(entries) = node.get_ref() else {
-        return template(file, name, node).map(|subject| (subject, Confirm::Auto));
-    };
-    let table = Table::open(file, &reference::ROUTE, node.span(), entries);
-    let confirm = match table.word("confirm") {
-        "stream" => Confirm::Stream,
-        "flush" => Confirm::Flush,
-        _ => Confirm::Auto,
-    };
-    table.text("subject")?;
-    Some((template(file, "subject", table.node("subject")?)?, confirm))
-}
-
-fn template(file: File<'_>, key: &str, node: &Node<'_>) -> Option<Template> {
-    let DeValue::String(text) = node.get_ref() else {
-        let message = format!("`{key}` must be a subject template, not {}", values::kind(node.get_ref()));
-        file.error(node.span(), message, "write for example \"clean.orders\" or { subject = \"clean.orders\" }");
-        return None;
-    };
-    Template::parse(text)
-        .map_err(|error| file.error(node.span(), format!("`{key}` is not a subject template"), error.to_string()))
-        .ok()
 }
 
 fn on_failure(rule: &Table<'_>) -> OnFailure {

@@ -11,13 +11,15 @@ use super::{check_disjoint, check_jetstream_name, check_word, name, pattern};
 use crate::message::SubjectPattern;
 use crate::names::SourceName;
 use crate::rules::error::{Location, Problem};
-use crate::rules::model::{Deliver, Partitions, Priority, Rules, Source, SourceKind, Stream};
+use crate::rules::model::{
+    Deliver, Partitions, Priority, REPLIES_SOURCE, Rules, SIDECAR_SOURCE, Source, SourceKind, Stream,
+};
 use crate::rules::reference;
 use crate::rules::table::{File, Table};
 use crate::rules::values::{self, Node};
 
-/// What the sidecar's HTTP will be called as a source.
-const RESERVED_NAME: &str = "sidecar";
+/// What the sidecar's HTTP is called as a source.
+const RESERVED_NAMES: [&str; 2] = [SIDECAR_SOURCE, REPLIES_SOURCE];
 
 /// Most filters of one source.
 const MAX_FILTERS: usize = 256;
@@ -26,14 +28,16 @@ const MAX_FILTERS: usize = 256;
 pub(super) fn sources(root: &Table<'_>) -> (BTreeMap<SourceName, Source>, Vec<SourceName>) {
     let (mut sources, mut names) = (BTreeMap::new(), Vec::new());
     let entries = root.named("sources");
-    if root.is_empty("sources") {
+    if !root.has("sources") && !root.has("sidecar") {
+        root.require("sources");
+    } else if root.is_empty("sources") {
         root.error("sources", "there is no source", "add a table such as [sources.orders]");
     }
     for (key, node) in entries {
         let Some(name) = name(root.file, "source", key.get_ref(), key.span(), SourceName::new) else { continue };
-        if name.as_str() == RESERVED_NAME {
-            let message = format!("`{RESERVED_NAME}` cannot be the name of a source: it is reserved");
-            root.file.error(key.span(), message, "choose another name");
+        if RESERVED_NAMES.contains(&name.as_str()) {
+            let message = format!("`{name}` cannot be the name of a source: it is reserved");
+            root.file.error(key.span(), message, "choose another name; a table [sidecar] makes a source of this name");
         }
         let table = Table::open_node(root.file, &reference::SOURCE, key.get_ref(), node);
         if let Some(source) = table.and_then(|table| source(&table)) {
@@ -196,6 +200,7 @@ pub(super) fn reach(source: &Source, streams: &BTreeMap<String, Stream>) -> Vec<
             streams.get(stream).map(|stream| stream.subjects.clone()).unwrap_or_default()
         }
         SourceKind::JetStream { filter_subjects, .. } => filter_subjects.clone(),
+        SourceKind::Sidecar | SourceKind::Replies => Vec::new(),
     }
 }
 
@@ -241,7 +246,7 @@ fn check_shared(sources: &BTreeMap<SourceName, Source>, file: File<'_>) {
                 "the same subject and queue group",
                 "give each its own `queue-group`",
             ),
-            SourceKind::Core { queue_group: None, .. } => continue,
+            SourceKind::Core { queue_group: None, .. } | SourceKind::Sidecar | SourceKind::Replies => continue,
         };
         if let Some((first, place)) = seen.insert(key, (name, &source.location)) {
             let message = format!("sources `{first}` and `{name}` have {what}, so each would get only some messages");

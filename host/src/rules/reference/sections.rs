@@ -27,7 +27,12 @@ pub(in crate::rules) static FILE: Section = Section {
     meaning: "The tables of the file.",
     keys: &[
         key("nats", Table("[nats]"), Required, "How to reach the servers."),
-        key("sources", Table("[sources.NAME]"), Required, "Where messages come from; at least one."),
+        key(
+            "sources",
+            Table("[sources.NAME]"),
+            Said("required without `[sidecar]`"),
+            "Where messages come from; at least one.",
+        ),
         key("plugins", Table("[plugins.NAME]"), Said("none"), "Plugins of your own, and limits of the standard ones."),
         key("trust", Table("[trust]"), Said("its defaults"), "Whose plugins are loaded."),
         key(
@@ -39,6 +44,7 @@ pub(in crate::rules) static FILE: Section = Section {
         key("secrets", Table("[secrets]"), Said("none"), "Secrets that plugins may be given by name."),
         key("streams", Table("[streams.NAME]"), Said("none"), "Streams that have to be there."),
         key("admin", Table("[admin]"), Said("no admin HTTP"), "Health, metrics and reload over HTTP."),
+        key("sidecar", Table("[sidecar]"), Said("no sidecar"), "HTTP for a service beside Trackside."),
         key("runtime", Table("[runtime]"), Said("its defaults"), "Threads, draining, caching and watching."),
         key("json", Table("[json]"), Said("its defaults"), "Bounds of JSON payloads."),
     ],
@@ -99,8 +105,8 @@ pub(in crate::rules) static TLS: Section = Section {
 pub(in crate::rules) static SOURCE: Section = Section {
     title: "[sources.NAME]",
     meaning: "Where messages come from: a JetStream stream, read by a durable pull consumer, if it has `stream`; a \
-              core NATS subscription if it has `subject`. Core NATS delivers at most once. The name `sidecar` is \
-              reserved for a later source.",
+              core NATS subscription if it has `subject`. Core NATS delivers at most once. The names `sidecar` \
+              and `sidecar-replies` are those of the sources that `[sidecar]` makes.",
     keys: &[
         key("stream", Text, Said("none"), "The stream to read. Either this or `subject`."),
         key("subject", Text, Said("none"), "The subject to subscribe to, wildcards allowed. Either this or `stream`."),
@@ -361,6 +367,71 @@ pub(in crate::rules) static ADMIN: Section = Section {
     ],
 };
 
+/// `[sidecar]`
+pub(in crate::rules) static SIDECAR: Section = Section {
+    title: "[sidecar]",
+    meaning: "HTTP for a service beside Trackside, which needs no NATS client then. With this table there are the sources \
+              `sidecar`, of what the service publishes and requests, and `sidecar-replies`, of what its requests are answered; \
+              without it no rule can post to services or hand anything to subscribers. See [sidecar.md](sidecar.md).",
+    keys: &[
+        key(
+            "listen",
+            Text,
+            Value("\"127.0.0.1:9280\""),
+            "The IP address and port to listen on, where port 0 takes any free one; or `\"unix:PATH\"`, a Unix socket that the \
+             user of this process and its group can use. Relative paths begin at the configuration directory.",
+        ),
+        key(
+            "allow-remote",
+            Boolean,
+            Value("false"),
+            "Whether `listen` may be an address that other machines reach. There is no authentication, so whoever reaches it \
+             can publish by the rules.",
+        ),
+        key(
+            "deliver-to",
+            Texts,
+            Said("nowhere"),
+            "The services that rules may post to: `http://HOST[:PORT]` or `https://HOST[:PORT]`, nothing else.",
+        ),
+        key(
+            "deliver-concurrency",
+            Whole(1, 1024),
+            Value("16"),
+            "How many requests to one of these services may be under way at once, from all rules together.",
+        ),
+        key("max-body", Size(KIB, 64 * MIB), Value("\"1MiB\""), "The longest body of a request, a batch included."),
+        key("max-batch-messages", Whole(1, 100_000), Value("1000"), "How many messages one batch may have."),
+        key("timeout", millis(1, HOUR), Value("\"5s\""), "How long a call may take that does not say so itself."),
+        key("max-timeout", millis(1, HOUR), Value("\"60s\""), "The longest that a call may ask for."),
+        key(
+            "carry-headers",
+            Texts,
+            Value("[]"),
+            "Headers of requests that messages carry, in the spelling in which they carry them, beside those that every message \
+             carries. What is not named here stays behind.",
+        ),
+        key(
+            "max-in-flight-messages",
+            Whole(1, 100_000),
+            Value("1000"),
+            "How many messages of services may be under way at once, and how many replies; further ones are answered `429`.",
+        ),
+        key(
+            "max-in-flight-bytes",
+            Size(64 * KIB, 64 * GIB),
+            Value("\"64MiB\""),
+            "How many bytes of them, bodies that are still arriving included.",
+        ),
+        key(
+            "priority",
+            OneOf(PRIORITIES),
+            Value("\"normal\""),
+            "How urgent these messages are, unless their rule says otherwise.",
+        ),
+    ],
+};
+
 /// `[runtime]`
 pub(in crate::rules) static RUNTIME: Section = Section {
     title: "[runtime]",
@@ -481,17 +552,56 @@ pub(in crate::rules) static STAGE: Section = Section {
 /// `[rule.routes]`, whose keys are the routes' names.
 pub(in crate::rules) static ROUTE: Section = Section {
     title: "[rule.routes]",
-    meaning: "Names for the subjects that messages may go to. `NAME = \"subject\"`, or `NAME = { … }` with the keys \
-              below. After the last stage a message takes the route `default`; a plugin can choose others by name.",
+    meaning: "Names for where messages may go. `NAME = \"subject\"`, `NAME = \"http://HOST:PORT/PATH\"`, \
+              `NAME = \"sidecar:SUBSCRIPTION\"`, or `NAME = { … }` with the keys below: exactly one of `subject`, `url` and \
+              `subscribers`. After the last stage a message takes the route `default`; a plugin can choose others by name.",
     keys: &[
-        key("subject", Template, Required, "The subject to publish to, see [Subject templates](#subject-templates)."),
+        key(
+            "subject",
+            Template,
+            Said("the route leads elsewhere"),
+            "The subject to publish to, see [Subject templates](#subject-templates).",
+        ),
         key(
             "confirm",
             OneOf(&["auto", "stream", "flush"]),
             Value("\"auto\""),
-            "How an output counts as safe. `stream`: by the acknowledgement of the stream that stores it. `flush`: by \
-             the server having read it. `auto`: by the stream's acknowledgement where a stream takes the subject, and \
-             as `flush` where none does.",
+            "With `subject`: how an output counts as safe. `stream`: by the acknowledgement of the stream that stores it. \
+             `flush`: by the server having read it. `auto`: by the stream's acknowledgement where a stream takes the \
+             subject, and as `flush` where none does.",
+        ),
+        key(
+            "url",
+            Text,
+            Said("the route leads elsewhere"),
+            "The URL of a service that each output is posted to. `[sidecar] deliver-to` has to allow its host. Path and \
+             query may have the placeholders of subject templates; what they stand for is percent-encoded.",
+        ),
+        key(
+            "timeout",
+            millis(1, HOUR),
+            Value("\"10s\""),
+            "With `url`: how long the service may take to answer, connecting included.",
+        ),
+        key(
+            "events",
+            OneOf(&["binary", "structured"]),
+            Value("\"binary\""),
+            "With `url`: how CloudEvents 1.0 are written. `binary`: attributes stay headers, the payload is the body. \
+             `structured`: the body is `application/cloudevents+json`, for every message.",
+        ),
+        key(
+            "subscribers",
+            Text,
+            Said("the route leads elsewhere"),
+            "The name under which services subscribe to the outputs at the sidecar: `GET /v1/subscribe/NAME`. Routes may \
+             share one. Letters, digits, `-` and `_`, at most 64.",
+        ),
+        key(
+            "ack-wait",
+            millis(10, DAY),
+            Value("\"30s\""),
+            "With `subscribers`: how long a subscriber may take to acknowledge an output that it was sent.",
         ),
     ],
 };
@@ -602,7 +712,7 @@ pub(in crate::rules) static RULE_BREAKER: Section = Section {
 };
 
 /// All sections.
-pub(in crate::rules) static ALL: [&Section; 21] = [
+pub(in crate::rules) static ALL: [&Section; 22] = [
     &FILE,
     &NATS,
     &TLS,
@@ -615,6 +725,7 @@ pub(in crate::rules) static ALL: [&Section; 21] = [
     &SECRETS,
     &STREAM,
     &ADMIN,
+    &SIDECAR,
     &RUNTIME,
     &JSON,
     &RULES_FILE,

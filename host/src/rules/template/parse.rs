@@ -68,7 +68,7 @@ fn finish(text: &str, tokens: Vec<Vec<Piece>>, paths: &[String]) -> Result<Body,
 }
 
 /// Where the placeholder at the beginning of the text ends. A JSONPath may have braces inside its quotes.
-fn closing(text: &str) -> Option<usize> {
+pub(super) fn closing(text: &str) -> Option<usize> {
     if !text.starts_with("{json:") {
         return text.find('}');
     }
@@ -97,7 +97,7 @@ fn unquoted(path: &str) -> impl Iterator<Item = (usize, char)> {
     })
 }
 
-fn placeholder(inside: &str, paths: &mut Vec<String>) -> Result<Piece, TemplateError> {
+pub(super) fn placeholder(inside: &str, paths: &mut Vec<String>) -> Result<Piece, TemplateError> {
     if let Some(text) = inside.strip_prefix("subject.") {
         return position(text).map(Piece::Subject);
     }
@@ -135,7 +135,7 @@ pub(in crate::rules) fn singular(path: &str) -> Result<Selector, TemplateError> 
     compile(&[path.to_owned()])
 }
 
-fn compile(paths: &[String]) -> Result<Selector, TemplateError> {
+pub(super) fn compile(paths: &[String]) -> Result<Selector, TemplateError> {
     let selector = Selector::compile(paths).map_err(|error| match error {
         CompileError::Syntax { path, column, problem, .. } => {
             TemplateError::Path { path, problem: format!("column {column}: {problem}") }

@@ -46,20 +46,11 @@ fn a_value_cannot_add_tokens_or_wildcards_and_is_not_shown() {
         ("a.{json:$.bad}", "the value of `{json:$.bad}` cannot be part of a subject's token: it has a dot"),
         ("a.{header.Bad}", "the value of `{header.Bad}` cannot be part of a subject's token: it has white space"),
         ("a.x{header.Empty}", "the value of `{header.Empty}` cannot be part of a subject's token: it is empty"),
-        (
-            "a.{header.No}",
-            "`{header.No}` of the subject template has nothing to insert: the message has no such header",
-        ),
-        ("a.{subject.4}", "`{subject.4}` of the subject template has nothing to insert: the subject has fewer tokens"),
-        (
-            "a.{json:$.none}",
-            "`{json:$.none}` of the subject template has nothing to insert: the payload has no such value",
-        ),
-        ("a.{json:$.no}", "`{json:$.no}` of the subject template has nothing to insert: the value is null"),
-        (
-            "a.{json:$.deep}",
-            "`{json:$.deep}` of the subject template has nothing to insert: the value is an object or array",
-        ),
+        ("a.{header.No}", "`{header.No}` of the template has nothing to insert: the message has no such header"),
+        ("a.{subject.4}", "`{subject.4}` of the template has nothing to insert: the subject has fewer tokens"),
+        ("a.{json:$.none}", "`{json:$.none}` of the template has nothing to insert: the payload has no such value"),
+        ("a.{json:$.no}", "`{json:$.no}` of the template has nothing to insert: the value is null"),
+        ("a.{json:$.deep}", "`{json:$.deep}` of the template has nothing to insert: the value is an object or array"),
     ] {
         assert_eq!(render(template), Err(want.to_owned()), "{template}");
     }

@@ -1,0 +1,165 @@
+//! Where the outputs of a rule go.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::message::{Message, Subject};
+use crate::names::RouteName;
+use crate::outlets::{Outlets, Queue, Service};
+use crate::rules::{CALLER, Confirm, EventMode, RenderError, SUBSCRIBERS_PREFIX, Target, Template, UrlTemplate};
+
+use super::Breaker;
+
+/// A route of a rule, ready to run.
+#[derive(Debug)]
+pub struct RoutePlan {
+    /// Its name.
+    pub name: RouteName,
+    /// Where it leads.
+    pub to: RouteTo,
+    /// Opens when publishing fails again and again.
+    pub breaker: Arc<Breaker>,
+}
+
+/// Where a route leads.
+#[derive(Debug)]
+pub enum RouteTo {
+    /// To a subject of NATS.
+    Subject {
+        /// What it publishes to.
+        template: Template,
+        /// How an output counts as safe.
+        confirm: Confirm,
+    },
+    /// To a service.
+    Service {
+        /// The service.
+        service: Arc<Service>,
+        /// Where it is posted to.
+        url: UrlTemplate,
+        /// How long an answer may take.
+        timeout: Duration,
+        /// How CloudEvents are written.
+        events: EventMode,
+    },
+    /// To whoever subscribes.
+    Subscribers {
+        /// What they subscribe to.
+        queue: Arc<Queue>,
+        /// How long an acknowledgement may take.
+        ack_wait: Duration,
+    },
+    /// Back to who made the request.
+    Caller,
+}
+
+/// Where one output goes.
+#[derive(Debug, Clone)]
+pub enum Address {
+    /// To this subject of NATS.
+    Subject {
+        /// The subject.
+        subject: Subject,
+        /// How it counts as safe.
+        confirm: Confirm,
+    },
+    /// To a service.
+    Service {
+        /// The service.
+        service: Arc<Service>,
+        /// Path and query.
+        path: String,
+        /// How long an answer may take.
+        timeout: Duration,
+        /// How CloudEvents are written.
+        events: EventMode,
+        /// The subject of the message that it comes from.
+        about: Subject,
+    },
+    /// To whoever subscribes.
+    Subscribers {
+        /// What they subscribe to.
+        queue: Arc<Queue>,
+        /// How long an acknowledgement may take.
+        ack_wait: Duration,
+        /// The subject of the message that it comes from.
+        about: Subject,
+    },
+    /// Back to who made the request.
+    Caller,
+}
+
+impl RouteTo {
+    pub(super) fn of(target: &Target, outlets: &Outlets, concurrency: usize) -> Self {
+        match target {
+            Target::Subject { template, confirm } => Self::Subject { template: template.clone(), confirm: *confirm },
+            Target::Service { url, timeout, events } => Self::Service {
+                service: outlets.service(url.address(), concurrency),
+                url: url.clone(),
+                timeout: *timeout,
+                events: *events,
+            },
+            Target::Subscribers { queue, ack_wait } => {
+                Self::Subscribers { queue: outlets.queue(queue), ack_wait: *ack_wait }
+            }
+            Target::Caller => Self::Caller,
+        }
+    }
+
+    /// Where it leads for a message.
+    ///
+    /// # Errors
+    /// When a placeholder has no value in this message, or one that could not stay in its place.
+    pub fn address(&self, message: &Message, limits: &trackside_json::Limits) -> Result<Address, RenderError> {
+        Ok(match self {
+            Self::Subject { template, confirm } => {
+                Address::Subject { subject: template.render(message, limits)?, confirm: *confirm }
+            }
+            Self::Service { service, url, timeout, events } => Address::Service {
+                service: Arc::clone(service),
+                path: url.render(message, limits)?,
+                timeout: *timeout,
+                events: *events,
+                about: message.subject.clone(),
+            },
+            Self::Subscribers { queue, ack_wait } => {
+                Address::Subscribers { queue: Arc::clone(queue), ack_wait: *ack_wait, about: message.subject.clone() }
+            }
+            Self::Caller => Address::Caller,
+        })
+    }
+
+    /// The subject template, where it leads to NATS.
+    #[must_use]
+    pub fn subject(&self) -> Option<&Template> {
+        match self {
+            Self::Subject { template, .. } => Some(template),
+            Self::Service { .. } | Self::Subscribers { .. } | Self::Caller => None,
+        }
+    }
+}
+
+impl fmt::Display for RouteTo {
+    /// As it is written in the rule.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Subject { template, .. } => template.fmt(f),
+            Self::Service { url, .. } => url.fmt(f),
+            Self::Subscribers { queue, .. } => write!(f, "{SUBSCRIBERS_PREFIX}{}", queue.name()),
+            Self::Caller => f.write_str(CALLER),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    /// The subject, the URL, or `sidecar:` and what is subscribed to.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Subject { subject, .. } => subject.fmt(f),
+            Self::Service { service, path, .. } => write!(f, "{}{path}", service.address()),
+            Self::Subscribers { queue, .. } => write!(f, "{SUBSCRIBERS_PREFIX}{}", queue.name()),
+            Self::Caller => f.write_str(CALLER),
+        }
+    }
+}
