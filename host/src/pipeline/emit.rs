@@ -45,6 +45,16 @@ pub(super) enum Sent {
     Withdrawn,
 }
 
+impl Emitted {
+    /// Whether there is nothing to wait for. Where the source is at most once, a flush is not waited for: nothing hangs on
+    /// its answer.
+    pub(super) fn is_safe(&self) -> bool {
+        let Sent::Outputs(outputs, _) = &self.sent else { return false };
+        let safe = |output: &Result<Pending, _>| output.as_ref().is_ok_and(|pending| !pending.is_stored());
+        !self.task.job.redelivers() && outputs.iter().all(|(_, output)| safe(output))
+    }
+}
+
 impl Routed {
     pub(super) fn new(task: Task, outcome: Outcome, observer: Option<&Observer>) -> Self {
         let observed = match observer {
@@ -137,21 +147,24 @@ pub fn outgoing(rule: &RulePlan, revision: &Revision, origin: &Origin, output: O
     let mut headers = output.headers;
     headers.push("Trackside-Rule", rule.name.as_str());
     headers.push("Trackside-Revision", revision.as_str());
-    let mut route = rule.routes[output.route].name.to_string();
-    if let Some(own) = output.diverted_from {
-        // Two outputs of one message may be diverted to one route.
-        let own = &rule.routes[own].name;
-        headers.push("Trackside-Diverted-From", own.as_str());
-        route = format!("{own}>{route}");
-    }
+    let (id, route) = (&origin.id, &rule.routes[output.route].name);
     let part = if output.part.is_empty() { "0" } else { &output.part };
+    let message_id = match output.diverted_from {
+        None => format!("{id}:{}:{route}:{part}", rule.name),
+        Some(own) => {
+            // Two outputs of one message may be diverted to one route.
+            let own = &rule.routes[own].name;
+            headers.push("Trackside-Diverted-From", own.as_str());
+            format!("{id}:{}:{own}>{route}:{part}", rule.name)
+        }
+    };
     Outgoing {
         subject: output.subject,
         reply: None::<Subject>,
         headers,
         payload: output.payload,
         confirm: output.confirm,
-        message_id: format!("{}:{}:{route}:{part}", origin.id, rule.name),
+        message_id,
     }
 }
 

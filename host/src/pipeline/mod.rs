@@ -5,7 +5,6 @@ mod confine;
 mod dead;
 mod emit;
 mod flight;
-mod hold;
 mod intake;
 mod job;
 mod lane;
