@@ -114,8 +114,8 @@ impl Counter {
         let (caller, told) = until.map(Caller::new).unzip();
         let bytes = message.payload.len();
         let delivery = Delivery { message, origin, reply, bytes, acker: Acker::Core };
-        let (_, tasks) = Job::called(delivery, plan, &self.flight, &rules, place, caller);
-        self.scheduler.submit(tasks);
+        let job = Job::called(delivery, plan, &self.flight, &rules, place, caller);
+        self.scheduler.submit(job.tasks(&rules));
         Ok(told)
     }
 

@@ -52,6 +52,16 @@ pub(super) enum Sent {
     Withdrawn,
 }
 
+impl Emitted {
+    /// Whether there is nothing to wait for. Where the source is at most once, a flush is not waited for: nothing hangs on
+    /// its answer.
+    pub(super) fn is_safe(&self) -> bool {
+        let Sent::Outputs(outputs, _) = &self.sent else { return false };
+        let safe = |output: &Underway| matches!(output, Underway::Published(Ok(pending)) if !pending.is_stored());
+        !self.task.job.can_go_back() && outputs.iter().all(|(_, output)| safe(output))
+    }
+}
+
 impl Routed {
     pub(super) fn new(task: Task, outcome: Outcome, observer: Option<&Observer>) -> Self {
         let observed = match observer {
@@ -176,15 +186,17 @@ pub fn stamped(rule: &RulePlan, revision: &Revision, origin: &Origin, output: Ou
     let mut headers = output.headers;
     headers.push("Trackside-Rule", rule.name.as_str());
     headers.push("Trackside-Revision", revision.as_str());
-    let mut route = rule.routes[output.route].name.to_string();
-    if let Some(own) = output.diverted_from {
-        // Two outputs of one message may be diverted to one route.
-        let own = &rule.routes[own].name;
-        headers.push("Trackside-Diverted-From", own.as_str());
-        route = format!("{own}>{route}");
-    }
+    let (id, route) = (&origin.id, &rule.routes[output.route].name);
     let part = if output.part.is_empty() { "0" } else { &output.part };
-    let message_id = format!("{}:{}:{route}:{part}", origin.id, rule.name);
+    let message_id = match output.diverted_from {
+        None => format!("{id}:{}:{route}:{part}", rule.name),
+        Some(own) => {
+            // Two outputs of one message may be diverted to one route.
+            let own = &rule.routes[own].name;
+            headers.push("Trackside-Diverted-From", own.as_str());
+            format!("{id}:{}:{own}>{route}:{part}", rule.name)
+        }
+    };
     let mut payload = output.payload;
     match &output.to {
         Address::Subject { .. } | Address::Caller => {}

@@ -100,9 +100,14 @@ impl InFlight {
         Paused(Arc::clone(self))
     }
 
+    /// Whether a message keeps the source paused.
+    pub(super) fn is_stuck(&self) -> bool {
+        *self.stuck.borrow() > 0
+    }
+
     /// Waits until no message keeps the source paused. Cancel safe.
     pub(super) async fn unstuck(&self) {
-        if *self.stuck.borrow() == 0 {
+        if !self.is_stuck() {
             return;
         }
         // It fails only when the sender is gone, and that is ourselves.

@@ -11,9 +11,12 @@ use crate::rules::Source as SourceSettings;
 use crate::telemetry::{SourceMetrics, Throttle};
 
 use super::flight::InFlight;
-use super::job::{Acked, Job};
+use super::job::{Acked, Job, Task};
 use super::observe::{Observation, Observer};
 use super::schedule::Scheduler;
+
+/// Tasks that are submitted together, at most.
+const BATCH_TASKS: usize = 64;
 
 /// Why waiting for a permit cannot fail.
 const OPEN: &str = "the window is never closed";
@@ -49,6 +52,8 @@ pub struct Intake {
     throttle: Throttle,
     /// The rules that take the message at hand.
     found: Vec<u32>,
+    /// What is to be submitted.
+    tasks: Vec<Task>,
 }
 
 impl Window {
@@ -75,7 +80,7 @@ impl Window {
     /// A place, if there is one now.
     #[must_use]
     pub fn try_enter(&self, bytes: usize) -> Option<Place> {
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).clamp(1, self.max_bytes);
+        let bytes = self.weight(bytes);
         let messages_permit = Arc::clone(&self.messages).try_acquire_owned().ok()?;
         let bytes_permit = Arc::clone(&self.bytes).try_acquire_many_owned(bytes).ok()?;
         Some(self.place(bytes, messages_permit, bytes_permit))
@@ -83,10 +88,14 @@ impl Window {
 
     /// Waits for a place. A message larger than the whole window takes all of it rather than none ever.
     pub async fn enter(&self, bytes: usize) -> Place {
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).clamp(1, self.max_bytes);
+        let bytes = self.weight(bytes);
         let messages_permit = Arc::clone(&self.messages).acquire_owned().await.expect(OPEN);
         let bytes_permit = Arc::clone(&self.bytes).acquire_many_owned(bytes).await.expect(OPEN);
         self.place(bytes, messages_permit, bytes_permit)
+    }
+
+    fn weight(&self, bytes: usize) -> u32 {
+        u32::try_from(bytes).unwrap_or(u32::MAX).clamp(1, self.max_bytes)
     }
 
     fn place(&self, bytes: u32, messages_permit: OwnedSemaphorePermit, bytes_permit: OwnedSemaphorePermit) -> Place {
@@ -117,7 +126,17 @@ impl Intake {
         observer: Option<Observer>,
     ) -> Self {
         let throttle = Throttle::default();
-        Self { flight, window, live: live.reader(), scheduler, observer, dropped: 0, throttle, found: Vec::new() }
+        Self {
+            flight,
+            window,
+            live: live.reader(),
+            scheduler,
+            observer,
+            dropped: 0,
+            throttle,
+            found: Vec::new(),
+            tasks: Vec::new(),
+        }
     }
 
     /// Feeds the scheduler until it is told to stop. What was delivered by then is still taken in, so that nothing has
@@ -136,12 +155,20 @@ impl Intake {
             for delivery in deliveries? {
                 self.take(delivery, stop).await;
             }
+            self.submit();
         }
     }
 
     /// Takes one delivery in: waits for a place in the window, and pins the plan in force.
     async fn take(&mut self, delivery: Delivery, stop: &mut watch::Receiver<bool>) {
-        let place = self.window.enter(delivery.bytes).await;
+        let place = match self.window.try_enter(delivery.bytes) {
+            Some(place) => place,
+            None => {
+                // What it waits for may be a place that one of these has.
+                self.submit();
+                self.window.enter(delivery.bytes).await
+            }
+        };
         self.flight.metrics.received(delivery.origin.delivery > 1);
         if self.flight.has(&delivery.origin) {
             return;
@@ -152,16 +179,30 @@ impl Intake {
             Some(source) => source.index.find(delivery.message.subject.as_str(), &mut self.found),
             None => self.found.clear(),
         }
-        let (job, tasks) = Job::new(delivery, plan, &self.flight, &self.found, place);
+        let job = Job::new(delivery, plan, &self.flight, &self.found, place);
         self.flight.entered(&job);
-        if tasks.is_empty() {
+        if self.found.is_empty() {
+            self.submit();
             return self.unmatched(&job).await;
         }
-        // What was asked for before the source was paused still comes, and waits here.
-        tokio::select! {
-            biased;
-            () = self.flight.unstuck() => self.scheduler.submit(tasks),
-            () = stopped(stop) => job.resolve(&Acked::Retried(Duration::ZERO)).await,
+        if self.flight.is_stuck() {
+            // What was asked for before the source was paused still comes, and waits here.
+            self.submit();
+            tokio::select! {
+                biased;
+                () = self.flight.unstuck() => {}
+                () = stopped(stop) => return job.resolve(&Acked::Retried(Duration::ZERO)).await,
+            }
+        }
+        self.tasks.extend(job.tasks(&self.found));
+        if self.tasks.len() >= BATCH_TASKS {
+            self.submit();
+        }
+    }
+
+    fn submit(&mut self) {
+        if !self.tasks.is_empty() {
+            self.scheduler.submit(self.tasks.drain(..));
         }
     }
 

@@ -14,8 +14,8 @@ use crate::plan::{Plan, Probe, RulePlan};
 use super::caller::Caller;
 use super::dead::Tries;
 use super::flight::{InFlight, Paused};
-use super::hold::Hold;
 use super::intake::Place;
+use super::schedule::Scheduler;
 
 /// What becomes of a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,8 +74,8 @@ pub struct Task {
     pub(super) key: Option<LaneKey>,
     /// What its result decides about.
     pub(super) probes: Vec<Probe>,
-    /// What it holds while it is in a lane or being settled.
-    pub(super) hold: Option<Hold>,
+    /// While it is in a lane or being settled: who is told should it be dropped, which is to say that host code panicked.
+    pub(super) held: Option<Scheduler>,
     /// Whether it was tried here before.
     pub(super) tried_here: bool,
     /// Keeps its source paused until it succeeds.
@@ -88,14 +88,14 @@ pub struct Task {
 pub(super) type LaneKey = (u32, u64);
 
 impl Job {
-    /// Makes a job of a delivery, and a task for each of the rules.
+    /// Makes a job of a delivery that these rules take.
     pub(super) fn new(
         delivery: Delivery,
         plan: Arc<Plan>,
         flight: &Arc<InFlight>,
         rules: &[u32],
         place: Place,
-    ) -> (Arc<Self>, Vec<Task>) {
+    ) -> Arc<Self> {
         Self::called(delivery, plan, flight, rules, place, None)
     }
 
@@ -107,12 +107,12 @@ impl Job {
         rules: &[u32],
         place: Place,
         caller: Option<Caller>,
-    ) -> (Arc<Self>, Vec<Task>) {
+    ) -> Arc<Self> {
         let Delivery { message, origin, reply, acker, .. } = delivery;
         let redelivers = acker.redelivers();
-        let taking = || rules.iter().map(|rule| *rule as usize);
-        let job = Arc::new(Self {
-            in_place: !redelivers || taking().any(|rule| plan.rules[rule].tries_in_place()),
+        let in_place = |rule: &u32| plan.rules[*rule as usize].tries_in_place();
+        Arc::new(Self {
+            in_place: !redelivers || rules.iter().any(in_place),
             first_try: flight.first_try(&origin),
             message,
             origin: Arc::new(origin),
@@ -126,9 +126,12 @@ impl Job {
             acker: tokio::sync::Mutex::new(Some(acker)),
             place: Mutex::new(Some(place)),
             plan,
-        });
-        let tasks = taking().map(|rule| Task::new(&job, rule)).collect();
-        (job, tasks)
+        })
+    }
+
+    /// A task for each of the rules that it was made for.
+    pub(super) fn tasks(self: &Arc<Self>, rules: &[u32]) -> impl Iterator<Item = Task> {
+        rules.iter().map(|rule| Task::new(self, *rule as usize))
     }
 
     /// Whether the source delivers it again unless it is acknowledged.
@@ -175,7 +178,7 @@ impl Job {
     pub(super) async fn resolve(&self, fate: &Acked) {
         let Some(acker) = self.acker.lock().await.take() else { return };
         let comes_again = matches!(fate, Acked::Retried(_));
-        if comes_again {
+        if comes_again && self.redelivers {
             // Before the server hears of it: it may deliver the message again at once.
             self.flight.left(self, true);
         }
@@ -184,7 +187,7 @@ impl Job {
             Acked::Retried(after) => acker.nak(Some(*after).filter(|after| !after.is_zero())).await,
             Acked::Terminated => acker.term("rejected, and the rule keeps no dead letters").await,
         };
-        if !comes_again {
+        if !comes_again && self.redelivers {
             self.flight.left(self, false);
         }
         self.flight.metrics.settled(self.begun.elapsed(), *fate == Acked::Acknowledged);
@@ -218,7 +221,7 @@ impl Task {
             waits: tries - 1,
             key,
             probes: Vec::new(),
-            hold: None,
+            held: None,
             tried_here: false,
             stuck: None,
             broke_off: false,
@@ -226,7 +229,7 @@ impl Task {
     }
 
     /// The same task, holding nothing.
-    pub(super) fn copy(&self) -> Self {
+    fn copy(&self) -> Self {
         Self {
             job: Arc::clone(&self.job),
             plan: Arc::clone(&self.plan),
@@ -235,7 +238,7 @@ impl Task {
             waits: self.waits,
             key: self.key,
             probes: Vec::new(),
-            hold: None,
+            held: None,
             tried_here: self.tried_here,
             stuck: self.stuck.clone(),
             broke_off: self.broke_off,
@@ -289,6 +292,17 @@ impl Task {
     #[must_use]
     pub fn tried(&self) -> Tries {
         Tries { count: self.tries, first: self.job.first_try(), last: SystemTime::now() }
+    }
+}
+
+impl Drop for Task {
+    /// A task leaves in good order by giving back what it holds: its key, and its place in its rule. One that is dropped
+    /// while it holds them is gone with what was under way, and is tried again from a copy: nobody knows how far it got,
+    /// as with a publish that is not confirmed.
+    fn drop(&mut self) {
+        if let Some(scheduler) = self.held.take() {
+            scheduler.broke_off(self.copy());
+        }
     }
 }
 

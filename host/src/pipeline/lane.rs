@@ -18,7 +18,7 @@ use super::job::Task;
 use super::observe::Observer;
 use super::outcome::{Failure, FailureClass, Outcome};
 use super::schedule::{Scheduler, hand_back};
-use super::settle::{Settler, Shelf};
+use super::settle::{Leaving, Settler, Shelf};
 use super::speed::{BATCH, Batch, Ran, Seat};
 use super::stages::Runner;
 use super::survive::survive;
@@ -26,8 +26,17 @@ use super::survive::survive;
 /// Stack of a lane: guests may use 1 MiB of it, and the host calls they make need room beyond.
 const STACK_BYTES: usize = 4 << 20;
 
-/// Emitted tasks that may wait for their confirmations, a lane.
-const SETTLING_TASKS: usize = 4096;
+/// Emitted tasks that are handed on together, at most.
+const HANDED_ON_TASKS: usize = 16;
+
+/// How many times that may wait to be taken by a lane's settler.
+const HANDED_ON_TIMES: usize = 256;
+
+/// Guest time after which what was emitted is handed on at once, so that nothing that is fast waits for what is slow.
+const HAND_ON: Duration = Duration::from_micros(500);
+
+/// What took less than this by the clock on the wall is not worth asking the system what the thread had of it.
+const WORTH_ASKING: Duration = Duration::from_millis(1);
 
 /// What lanes need.
 #[derive(Debug, Clone)]
@@ -53,9 +62,14 @@ pub struct Lanes {
 struct Lane {
     scheduler: Scheduler,
     seat: Seat,
-    /// How many there are.
+    /// How many ordinary ones there are.
     lanes: usize,
-    emitted: mpsc::Sender<Emitted>,
+    emitted: mpsc::Sender<Vec<Emitted>>,
+    /// What is to be handed on to the settler.
+    waiting: Vec<Emitted>,
+    /// What was safe at once.
+    ended: Vec<Leaving>,
+    shelf: Arc<Shelf>,
     runner: Runner,
     publisher: Publisher,
     observer: Option<Observer>,
@@ -99,13 +113,16 @@ impl Lanes {
         let mut tasks = vec![tokio::spawn(scheduler.clone().run_timer())];
         let count = runners.len();
         let lanes = runners.into_iter().enumerate().map(|(number, runner)| {
-            let (emitted, settling) = mpsc::channel(SETTLING_TASKS);
+            let (emitted, settling) = mpsc::channel(HANDED_ON_TIMES);
             tasks.push(tokio::spawn(Settler::new(settling, Arc::clone(&shelf)).run()));
             Lane {
                 scheduler: scheduler.clone(),
                 seat: if number > 0 && number + 1 == count { Seat::Spare } else { Seat::Ordinary },
-                lanes: count,
+                lanes: count.saturating_sub(1).max(1),
                 emitted,
+                waiting: Vec::new(),
+                ended: Vec::new(),
+                shelf: Arc::clone(&shelf),
                 runner,
                 publisher: settings.publisher.clone(),
                 observer: settings.observer.clone(),
@@ -164,7 +181,7 @@ impl Lane {
     async fn run(mut self) {
         let mut batch = Batch::default();
         while self.scheduler.next(self.seat, self.lanes, &mut batch).await {
-            let (mut spent, mut cpu) = (Duration::ZERO, processor_time());
+            let (mut spent, mut handed_on, mut cpu) = (Duration::ZERO, Duration::ZERO, processor_time());
             while spent < BATCH
                 && let Some(task) = batch.tasks.pop_front()
             {
@@ -172,22 +189,38 @@ impl Lane {
                 let mut took = Duration::ZERO;
                 let emitting = async {
                     let routed = self.route(task);
-                    // What the thread waited for a processor is not the rule's: on a busy machine all of them would be slow.
-                    let before = std::mem::replace(&mut cpu, processor_time());
-                    took = begun.elapsed().min(cpu.saturating_sub(before));
+                    took = begun.elapsed();
+                    if took > WORTH_ASKING {
+                        // What the thread waited for a processor is not the rule's: on a busy machine all would be slow.
+                        let before = std::mem::replace(&mut cpu, processor_time());
+                        took = took.min(cpu.saturating_sub(before));
+                    }
                     routed.emit(&self.publisher).await
                 };
                 let emitted = survive("handling a message", emitting).await;
                 batch.ran.push(Ran { rule, priority, took });
                 spent += took;
-                let Some(emitted) = emitted else {
-                    self.runner.forget();
-                    continue;
-                };
-                if self.emitted.send(emitted).await.is_err() {
-                    return;
+                match emitted {
+                    Some(emitted) if emitted.is_safe() => self.ended.extend(self.shelf.settle(emitted).await),
+                    Some(emitted) => self.waiting.push(emitted),
+                    None => self.runner.forget(),
+                }
+                let many = self.waiting.len() + self.ended.len() >= HANDED_ON_TASKS;
+                if many || spent - handed_on > HAND_ON {
+                    handed_on = spent;
+                    self.hand_on().await;
                 }
             }
+            self.hand_on().await;
+        }
+    }
+
+    /// Ends what is safe, and has the settler wait for the rest.
+    async fn hand_on(&mut self) {
+        self.shelf.end(&mut self.ended).await;
+        if !self.waiting.is_empty() {
+            // Without a settler the pipeline is being torn down, and what is in it comes again.
+            let _ = self.emitted.send(std::mem::take(&mut self.waiting)).await;
         }
     }
 

@@ -7,7 +7,6 @@ mod counter;
 mod dead;
 mod emit;
 mod flight;
-mod hold;
 mod intake;
 mod job;
 mod lane;

@@ -11,11 +11,10 @@ use tokio::time::Instant;
 
 use crate::plan::{Breaker, Pass};
 
-use super::hold::Hold;
 use super::job::{LaneKey, Task};
 use super::ready::Ready;
 use super::settle::wait;
-use super::speed::{Batch, Ran, Seat, Speed};
+use super::speed::{Batch, QUICK, Ran, Seat, Speed};
 
 /// Tasks that a lane takes at a time, at most: few enough that the lanes share the work evenly.
 const MAX_BATCH_TASKS: usize = 32;
@@ -29,7 +28,7 @@ struct Shared {
     state: Mutex<State>,
     /// Wakes a lane: there is work, or there will be none any more.
     lanes: Notify,
-    /// Wakes the spare lane: there is work for it and no other lane is idle, or there will be none any more.
+    /// Wakes the spare lane: there may be work for it soon, or there will be none any more.
     spare: Notify,
     /// Wakes the timer: something is due earlier than it thinks, or there will be nothing any more.
     timer: Notify,
@@ -42,8 +41,12 @@ struct State {
     keys: HashMap<LaneKey, VecDeque<Task>>,
     /// By the rules' numbers.
     rules: Vec<RuleQueue>,
-    /// Lanes that wait for work, the spare one not counted.
+    /// Lanes that wait for work and have not been woken, the spare one not counted.
     idle: usize,
+    /// When a lane last came for work, the spare one not counted.
+    came: Option<Instant>,
+    /// Whether the spare lane looks after the time by itself.
+    spare_looks: bool,
     /// What waits for a time; the number keeps apart what waits for the same.
     later: BTreeMap<(Instant, u64), Later>,
     numbers: u64,
@@ -100,52 +103,100 @@ impl Scheduler {
         self.0.wake(&mut state);
     }
 
-    /// Waits for tasks and takes some. What is left of the batch before is given back, and what became of the others is
-    /// remembered. False when there are none any more.
+    /// Waits for tasks and takes some: with an ordinary seat, its share among that many lanes. What is left of the batch
+    /// before is given back, and what became of the others is remembered. False when there are none any more.
     pub(super) async fn next(&self, seat: Seat, lanes: usize, batch: &mut Batch) -> bool {
+        self.0.state().account(batch);
+        let more = match seat {
+            Seat::Ordinary => self.next_ordinary(lanes, batch).await,
+            Seat::Spare => self.next_spare(lanes, batch).await,
+        };
+        for task in &mut batch.tasks {
+            task.held = Some(self.clone());
+        }
+        more
+    }
+
+    async fn next_ordinary(&self, lanes: usize, batch: &mut Batch) -> bool {
         let shared = &*self.0;
-        shared.state().account(batch);
         loop {
-            let woken = if seat == Seat::Spare { shared.spare.notified() } else { shared.lanes.notified() };
+            let mut woken = std::pin::pin!(shared.lanes.notified());
+            // From here on it is among those that can be woken, so that each one that is counted as idle is woken once.
+            woken.as_mut().enable();
             {
                 let mut state = shared.state();
-                state.take(seat, lanes, batch);
+                state.came = Some(Instant::now());
+                state.take(Seat::Ordinary, lanes, batch);
                 if !batch.tasks.is_empty() {
-                    shared.wake_lanes(&state);
-                    for task in &mut batch.tasks {
-                        task.hold = Some(Hold::of(task, self));
-                    }
+                    shared.wake_lanes(&mut state);
                     return true;
                 }
                 if state.is_over() {
                     return false;
                 }
-                state.idle += usize::from(seat == Seat::Ordinary);
+                state.idle += 1;
             }
             woken.await;
-            shared.state().idle -= usize::from(seat == Seat::Ordinary);
+        }
+    }
+
+    async fn next_spare(&self, lanes: usize, batch: &mut Batch) -> bool {
+        let shared = &*self.0;
+        loop {
+            let woken = shared.spare.notified();
+            let needed = {
+                let mut state = shared.state();
+                let now = Instant::now();
+                let needed = state.spare_is_needed(now);
+                if needed.is_some_and(|at| at <= now) {
+                    state.take(Seat::Spare, lanes, batch);
+                    if !batch.tasks.is_empty() {
+                        return true;
+                    }
+                }
+                if state.is_over() {
+                    return false;
+                }
+                state.spare_looks = needed.is_some();
+                needed
+            };
+            match needed {
+                Some(at) => {
+                    tokio::select! {
+                        biased;
+                        () = woken => {}
+                        () = tokio::time::sleep_until(at) => {}
+                    }
+                }
+                None => woken.await,
+            }
         }
     }
 
     /// A task has left its lane. Returns what has to be handed back because nothing is tried again any more.
-    pub(super) fn left(&self, mut task: Task, how: Left) -> HandedBack {
-        // Told to the breakers before anything asks them again.
-        task.probes.clear();
-        if let Some(hold) = task.hold.take() {
-            hold.give_back();
-        }
-        let number = task.rule().number;
+    pub(super) fn left(&self, task: Task, how: Left) -> HandedBack {
+        self.left_together(std::iter::once((task, how)))
+    }
+
+    /// The same for several.
+    pub(super) fn left_together(&self, tasks: impl IntoIterator<Item = (Task, Left)>) -> HandedBack {
         let mut state = self.0.state();
-        state.rule(number).running -= 1;
-        match how {
-            Left::Over => {
-                state.open -= 1;
-                state.release(task.key);
+        for (mut task, how) in tasks {
+            // Told to the breakers before anything asks them again.
+            task.probes.clear();
+            task.held = None;
+            let number = task.rule().number;
+            state.rule(number).running -= 1;
+            match how {
+                Left::Over => {
+                    state.open -= 1;
+                    state.release(task.key);
+                }
+                Left::Again(_) if state.closing && task.job.can_go_back() => state.give_up(task),
+                Left::Again(after) => state.put_off(Instant::now() + after, Later::Task(Box::new(task))),
             }
-            Left::Again(_) if state.closing && task.job.can_go_back() => state.give_up(task),
-            Left::Again(after) => state.put_off(Instant::now() + after, Later::Task(Box::new(task))),
+            state.serve(number);
         }
-        state.serve(number);
         self.0.wake(&mut state);
         std::mem::take(&mut state.given_up)
     }
@@ -264,13 +315,15 @@ impl Shared {
     }
 
     /// Wakes a lane if there is work. Whoever is woken looks after the rest of it.
-    fn wake_lanes(&self, state: &State) {
+    fn wake_lanes(&self, state: &mut State) {
         if state.ready.len() == 0 {
             return;
         }
-        self.lanes.notify_one();
-        let now = Instant::now();
-        if state.idle == 0 && state.ready.has(|rule| state.is_quick(rule, now)) {
+        if state.idle > 0 {
+            state.idle -= 1;
+            self.lanes.notify_one();
+        } else if !state.spare_looks && state.spare_is_needed(Instant::now()).is_some() {
+            state.spare_looks = true;
             self.spare.notify_one();
         }
     }
@@ -289,9 +342,7 @@ impl State {
             self.ready.took(priority, rule, took);
         }
         while let Some(mut task) = batch.tasks.pop_back() {
-            if let Some(hold) = task.hold.take() {
-                hold.give_back();
-            }
+            task.held = None;
             let rule = task.rule();
             let (number, priority) = (rule.number, rule.priority);
             self.ready.give_back(priority, number, task);
@@ -316,8 +367,10 @@ impl State {
         }
     }
 
-    fn is_quick(&self, rule: u32, now: Instant) -> bool {
-        is_quick(&self.rules, rule, now)
+    /// When the spare lane is to take work, if none of the others comes for it before.
+    fn spare_is_needed(&self, now: Instant) -> Option<Instant> {
+        let needed = self.idle == 0 && self.ready.has(|rule| is_quick(&self.rules, rule, now));
+        needed.then(|| self.came.map_or(now, |came| came + QUICK))
     }
 
     fn rule(&mut self, number: u32) -> &mut RuleQueue {

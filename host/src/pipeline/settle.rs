@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt as _, StreamExt};
 use tokio::sync::mpsc;
 
 use crate::backbone::{Confirmed, PublishError, Publisher};
@@ -28,7 +28,7 @@ use super::outlet::{OutputError, Safe, Underway};
 use super::schedule::{Left, Scheduler, hand_back};
 use super::survive::survive;
 
-/// Emitted tasks that are taken together.
+/// Settled tasks that are ended together, at most.
 const BATCH_TASKS: usize = 256;
 
 /// The longest that a message waits for its next try where it is.
@@ -36,7 +36,7 @@ const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Settles what one lane emits.
 pub(super) struct Settler {
-    emitted: mpsc::Receiver<Emitted>,
+    emitted: mpsc::Receiver<Vec<Emitted>>,
     shelf: Arc<Shelf>,
 }
 
@@ -56,6 +56,12 @@ struct Letters {
     failing: Mutex<HashSet<RuleName>>,
 }
 
+/// A task that is to leave its lane.
+pub(super) struct Leaving {
+    task: Task,
+    settled: Settled,
+}
+
 /// What a task has come to.
 enum Settled {
     Over(Acked),
@@ -71,29 +77,38 @@ enum Settled {
 }
 
 impl Settler {
-    pub(super) fn new(emitted: mpsc::Receiver<Emitted>, shelf: Arc<Shelf>) -> Self {
+    pub(super) fn new(emitted: mpsc::Receiver<Vec<Emitted>>, shelf: Arc<Shelf>) -> Self {
         Self { emitted, shelf }
     }
 
     /// Runs until the lane is gone and everything it emitted is settled.
     pub(super) async fn run(mut self) {
         let mut under_way = FuturesUnordered::new();
-        let mut batch = Vec::with_capacity(BATCH_TASKS);
+        let mut ended = Vec::with_capacity(BATCH_TASKS);
         loop {
             tokio::select! {
                 biased;
-                Some(_) = under_way.next() => {}
-                taken = self.emitted.recv_many(&mut batch, BATCH_TASKS) => {
-                    if taken == 0 {
-                        break;
+                Some(settled) = under_way.next() => {
+                    ended.extend(settled);
+                    while ended.len() < BATCH_TASKS
+                        && let Some(Some(settled)) = under_way.next().now_or_never()
+                    {
+                        ended.extend(settled);
                     }
-                    for emitted in batch.drain(..) {
-                        under_way.push(survive("settling a message", self.shelf.settle(emitted)));
+                    self.shelf.end(&mut ended).await;
+                }
+                taken = self.emitted.recv() => {
+                    let Some(taken) = taken else { break };
+                    for emitted in taken {
+                        under_way.push(self.shelf.settle(emitted));
                     }
                 }
             }
         }
-        while under_way.next().await.is_some() {}
+        while let Some(settled) = under_way.next().await {
+            ended.extend(settled);
+            self.shelf.end(&mut ended).await;
+        }
     }
 }
 
@@ -107,7 +122,12 @@ impl Shelf {
         Self { scheduler, publisher: settings.publisher.clone(), observer: settings.observer.clone(), letters }
     }
 
-    async fn settle(&self, emitted: Emitted) {
+    /// Waits until a task has come to something. `None` if host code panicked: then it is tried again.
+    pub(super) async fn settle(&self, emitted: Emitted) -> Option<Leaving> {
+        survive("settling a message", self.settled(emitted)).await
+    }
+
+    async fn settled(&self, emitted: Emitted) -> Leaving {
         let Emitted { task, sent, observed } = emitted;
         let rule = task.rule();
         let settled = match sent {
@@ -121,14 +141,14 @@ impl Shelf {
                     }
                     Settled::Over(Acked::Acknowledged)
                 }
-                Err(error) => self.unpublished(&task, &error).await,
+                Err(error) => Box::pin(self.unpublished(&task, &error)).await,
             },
-            other => self.conclude(&task, other).await,
+            other => Box::pin(self.conclude(&task, other)).await,
         };
         if let Some(observer) = &self.observer {
             observer.show(observed, &settled.fate());
         }
-        self.end(task, settled).await;
+        Leaving { task, settled }
     }
 
     /// An output could not be published: try again, or dead-letter what cannot get better.
@@ -242,27 +262,33 @@ impl Shelf {
         Err(error)
     }
 
-    /// Takes a task out of its lane: on to its next try here, or out of the pipeline.
-    async fn end(&self, mut task: Task, settled: Settled) {
-        let job = Arc::clone(&task.job);
-        let (how, over) = match settled {
-            Settled::Again { after, counts, here } if here || job.in_place => {
+    /// Takes tasks out of their lanes: on to their next tries here, or out of the pipeline.
+    pub(super) async fn end(&self, ended: &mut Vec<Leaving>) {
+        if ended.is_empty() {
+            return;
+        }
+        let mut over = Vec::with_capacity(ended.len());
+        let leaving = ended.drain(..).map(|Leaving { mut task, settled }| match settled {
+            Settled::Again { after, counts, here } if here || task.job.in_place => {
                 task.try_again(counts);
-                (Left::Again(after.min(MAX_WAIT)), None)
+                (task, Left::Again(after.min(MAX_WAIT)))
             }
             settled => {
+                let job = Arc::clone(&task.job);
                 if task.stuck.take().is_some() {
                     tracing::info!(rule = %task.rule().name, id = %job.origin.id, source = %job.flight.source,
                         "the message that paused the source is done");
                 }
-                (Left::Over, Some(settled))
+                over.push((job, settled));
+                (task, Left::Over)
             }
-        };
-        hand_back(self.scheduler.left(task, how)).await;
-        match over {
-            Some(Settled::HandedBack) => job.hand_back().await,
-            Some(settled) => job.over(settled.fate()).await,
-            None => {}
+        });
+        hand_back(self.scheduler.left_together(leaving)).await;
+        for (job, settled) in over {
+            match settled {
+                Settled::HandedBack => job.hand_back().await,
+                settled => job.over(settled.fate()).await,
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Which lanes a rule may take. Guest code cannot be interrupted to let somebody else go first, so a plugin that computes
 //! up to its deadline, on all lanes at a time, would have everybody else wait for it. Therefore there is one lane more than
-//! was asked for, the spare one, which takes only work of rules that have proved to be quick: it is idle as long as one
-//! of the others is, and costs nothing where all rules are alike.
+//! was asked for, the spare one, which takes only work of rules that have proved to be quick, and only when none of the
+//! others has come for work in a while: it costs nothing where all rules are quick.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -12,8 +12,9 @@ use crate::rules::Priority;
 
 use super::job::Task;
 
-/// What takes a processor for longer than this is not quick. Standard plugins take some microseconds for a message.
-const QUICK: Duration = Duration::from_millis(10);
+/// What takes a processor for longer than this is not quick. Standard plugins take some microseconds for a message. Lanes
+/// that have not come for work for as long have been given slow work, and the spare one steps in.
+pub(super) const QUICK: Duration = Duration::from_millis(10);
 
 /// How long a rule is taken for slow once it was; then it has to prove itself on an ordinary lane. A plugin that is slow
 /// now and then to get round this holds up its neighbours once in that time, for one deadline.

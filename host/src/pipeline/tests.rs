@@ -73,9 +73,9 @@ impl World {
         let room = Room { messages: 100, bytes: 1 << 20, holds_nothing: true };
         for delivery in self.source.next(room).await.expect("delivers") {
             let place = self.window.enter(delivery.bytes).await;
-            let (job, tasks) = Job::new(delivery, Arc::clone(&self.plan), &self.flight, &[0], place);
+            let job = Job::new(delivery, Arc::clone(&self.plan), &self.flight, &[0], place);
             self.flight.entered(&job);
-            self.scheduler.submit(tasks);
+            self.scheduler.submit(job.tasks(&[0]));
         }
         self.ready()
     }
