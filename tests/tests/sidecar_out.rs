@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::sync::Semaphore;
 use trackside_tests::app::{self, App, Seen, Subscriber, ask};
 use trackside_tests::{Server, Setup, Stored, Trackside, free_port, until};
@@ -614,10 +615,11 @@ async fn a_drain_waits_for_what_subscribers_have_and_hands_the_rest_back() {
     let mut subscriber = Subscriber::subscribe(&world.sidecar, "orders", 2).await;
     let events = [subscriber.next().await.expect("an event"), subscriber.next().await.expect("another one")];
     let answering = async {
-        until("it to take no subscribers any more", async || {
-            (ask(&world.sidecar, "GET", "/v1/subscribe/orders?max-in-flight=1").await.0 == 503).then_some(())
+        until("it to drain", async || {
+            ask(&world.setup.admin, "GET", "/readyz").await.1.contains("draining").then_some(())
         })
         .await;
+        assert_eq!(ask(&world.sidecar, "GET", "/v1/subscribe/orders?max-in-flight=1").await.0, 503);
         for event in &events {
             assert_eq!(answer(&world, event, "").await, 204);
         }
@@ -637,4 +639,48 @@ async fn a_drain_waits_for_what_subscribers_have_and_hands_the_rest_back() {
         assert_eq!(answer(&world, &event, "").await, 204);
     }
     assert_eq!(world.settled().await, []);
+}
+
+/// The code blocks of a language in `docs/sidecar-out.md`.
+fn blocks<'d>(document: &'d str, language: &str) -> Vec<&'d str> {
+    let begin = format!("```{language}\n");
+    document.split(&begin).skip(1).filter_map(|rest| Some(rest.split_once("\n```")?.0)).collect()
+}
+
+#[tokio::test]
+async fn what_the_document_shows_works_as_it_is_written() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/sidecar-out.md");
+    let document = std::fs::read_to_string(path).expect("the document");
+    let app = App::start(0, async |_| (204, None)).await;
+    let world = world(&app.url(), "").await;
+    let document = document.replace("http://127.0.0.1:8080", &app.url()).replace("127.0.0.1:9280", &world.sidecar);
+    let [table, rules @ ..] = &blocks(&document, "toml")[..] else { panic!("there is a table") };
+    let setup = std::fs::read_to_string(world.setup.path().join("trackside.toml")).expect("the configuration");
+    let (before, _) = setup.split_once("[sidecar]").expect("it has a sidecar");
+    world.setup.write("trackside.toml", format!("{before}{table}\n"));
+    world.setup.write("rules/orders.toml", rules.join("\n"));
+    world.publish("orders.created", "{\"amount\": 1.50}").await;
+    let trackside = started(&world.setup).await;
+    assert_eq!(app.took(1).await, ["{\"amount\": 1.50}"]);
+    assert_eq!(app.seen()[0].path, "/orders/created");
+
+    let commands: Vec<_> = blocks(&document, "console").iter().map(|text| text.trim_start_matches("$ ")).collect();
+    let [subscribe, acknowledge] = commands[..] else { panic!("there are two commands: {commands:?}") };
+    let mut shell = tokio::process::Command::new("sh");
+    shell.arg("-c").arg(format!("exec {subscribe}")).stdout(std::process::Stdio::piped()).kill_on_drop(true);
+    let mut subscriber = shell.spawn().expect("a shell");
+    let mut lines = BufReader::new(subscriber.stdout.take().expect("it is piped")).lines();
+    let data = loop {
+        let line = lines.next_line().await.expect("it can be read").expect("the stream goes on");
+        if let Some(data) = line.strip_prefix("data: ") {
+            break serde_json::from_str::<serde_json::Value>(data).expect("it is JSON");
+        }
+    };
+    assert_eq!((&data["subject"], &data["payload"]), (&json!("orders.created"), &json!({"amount": 1.50})), "{data}");
+    let id = data["id"].as_str().expect("an id");
+    let text = acknowledge.replace("/ID", &format!("/{id}"));
+    let acknowledged = tokio::process::Command::new("sh").arg("-c").arg(text).status().await.expect("a shell");
+    assert!(acknowledged.success());
+    assert!(world.settled().await.is_empty(), "nothing is dead");
+    drop((subscriber, trackside));
 }

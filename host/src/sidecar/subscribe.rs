@@ -78,7 +78,9 @@ async fn subscribe(
         let detail = format!("no rule has a route to `sidecar:{}`", name.escape_debug().take(64).collect::<String>());
         return Err(Problem::new(StatusCode::NOT_FOUND, detail));
     };
-    match queue.subscribe(max_in_flight) {
+    // While it stops, a subscriber would be handed what nobody has the time to answer any more.
+    let subscriber = if stopping { None } else { queue.subscribe(max_in_flight) };
+    match subscriber {
         Some(subscriber) => {
             let stream = events(subscriber, sidecar.id_prefix(&queue));
             let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
