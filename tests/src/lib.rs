@@ -62,7 +62,6 @@ pub fn free_port() -> u16 {
     listener.local_addr().expect("it listens").port()
 }
 
-/// A path that `cargo xtask test` hands to the tests.
 /// A component of `tests/guests`, by its name.
 ///
 /// # Panics
@@ -75,6 +74,7 @@ pub fn guest(name: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; `cargo xtask guests` builds it", path.display()))
 }
 
+/// A path that `cargo xtask test` hands to the tests.
 fn provided(variable: &str) -> PathBuf {
     match std::env::var_os(variable) {
         Some(path) => PathBuf::from(path),

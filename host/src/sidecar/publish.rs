@@ -36,7 +36,8 @@ async fn counted(State(sidecar): State<Sidecar>, request: Request, next: middlew
         Ok(under_way) => under_way,
         Err(problem) => return problem.into_response(),
     };
-    // On a task of its own, which goes on if the client hangs up: what has begun by then is not left half done.
+    // On a task of its own, which goes on if the client hangs up once it has begun: what was taken in is not left half
+    // done. A client that hangs up before that may find nothing done.
     let answering =
         tokio::spawn(
             async move { next.run(request).await.map(|body| Body::new(Counted { body, _under_way: under_way })) },
