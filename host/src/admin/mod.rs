@@ -2,11 +2,15 @@
 //! and reload. It holds no state of its own: it asks [`Control`], [`Metrics`] and [`Readiness`].
 
 mod guard;
+mod line;
 mod problem;
 mod routes;
 mod server;
+mod tap;
 
 use crate::control::Control;
+use crate::pipeline::Taps;
+use crate::plan::Live;
 use crate::telemetry::{Metrics, Readiness};
 
 pub(crate) use guard::{Reach, guard};
@@ -22,6 +26,10 @@ pub struct Admin {
     pub metrics: Metrics,
     /// Whether Trackside is ready.
     pub readiness: Readiness,
+    /// The plan in force.
+    pub live: Live,
+    /// Where taps are opened.
+    pub taps: Taps,
 }
 
 #[cfg(test)]

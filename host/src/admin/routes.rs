@@ -21,6 +21,7 @@ use crate::times::rfc3339;
 use super::Admin;
 use super::guard::{Reach, guard};
 use super::problem::Problem;
+use super::tap::tap;
 
 /// How long an answer to `POST /v1/reload` may take: cold compilation of many plugins takes seconds.
 pub(super) const RELOAD_WAIT: Duration = Duration::from_secs(120);
@@ -78,6 +79,7 @@ pub(super) fn router(admin: Admin, reach: Reach) -> Router {
         .route("/metrics", get(metrics))
         .route("/v1/revision", get(revision))
         .route("/v1/reload", post(reload))
+        .route("/v1/tap", get(tap))
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path"))
         .method_not_allowed_fallback(async || {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path has another method, see the Allow header")

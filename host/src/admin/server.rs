@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -17,6 +17,7 @@ use tokio::time::{sleep, timeout};
 
 use super::Admin;
 use super::guard::Reach;
+use super::line::Line;
 use super::routes::{BODY_WAIT, RELOAD_WAIT, router};
 
 /// Connections at a time; others wait in the listener's backlog.
@@ -24,7 +25,7 @@ pub(super) const MAX_CONNECTIONS: usize = 64;
 /// How long a request's head may take, and how long a connection may be idle.
 pub(super) const HEAD_WAIT: Duration = Duration::from_secs(3);
 const MAX_HEAD_BYTES: usize = 16 * 1024;
-/// After this a connection is closed once its request is answered ...
+/// After this a connection is closed once its request is answered, unless that is a tap which is being read ...
 const CONNECTION_LIFE: Duration = Duration::from_secs(600);
 /// ... or not: a client that does not read its answer cannot keep its place.
 const LAST_ANSWER: Duration = RELOAD_WAIT.saturating_add(BODY_WAIT);
@@ -66,12 +67,16 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, 
 }
 
 async fn connection(stream: TcpStream, router: Router) {
+    let line = Line::new(CONNECTION_LIFE);
+    let router = router.layer(Extension(line.clone()));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_WAIT).max_buf_size(MAX_HEAD_BYTES);
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
     // How a connection ends is the client's business.
-    if timeout(CONNECTION_LIFE, connection.as_mut()).await.is_err() {
-        connection.as_mut().graceful_shutdown();
-        let _ = timeout(LAST_ANSWER, connection).await;
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = line.over() => {}
     }
+    connection.as_mut().graceful_shutdown();
+    let _ = timeout(LAST_ANSWER, connection).await;
 }

@@ -1,5 +1,6 @@
 //! Real HTTP over the loopback interface, against a real controller.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::control::{Compiled, Controller, Rejection};
 use crate::names::{PluginName, Revision, SourceName};
+use crate::plan::Plan;
 use crate::telemetry::{Build, Condition, Metrics, Readiness};
 
 use super::*;
@@ -30,6 +32,17 @@ struct Answer {
     status: u16,
     head: String,
     body: String,
+}
+
+/// A plan without rules.
+fn live() -> Live {
+    Live::new(Arc::new(Plan {
+        revision: Revision::from_digest(&[0; 32]),
+        sources: BTreeMap::new(),
+        rules: Vec::new(),
+        plugins: Vec::new(),
+        json: trackside_json::Limits::default(),
+    }))
 }
 
 impl Server {
@@ -55,7 +68,8 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let mut tasks = JoinSet::new();
         tasks.spawn(controller.run(std::future::pending()));
-        tasks.spawn(serve(listener, Admin { control, metrics, readiness: readiness.clone() }));
+        let admin = Admin { control, metrics, readiness: readiness.clone(), live: live(), taps: Taps::default() };
+        tasks.spawn(serve(listener, admin));
         Self { address, readiness, next, tasks }
     }
 
@@ -249,7 +263,10 @@ async fn monitoring_reaches_an_open_listener_by_any_name_and_the_api_only_by_add
     );
     let metrics = Metrics::new(Build { version: "0", wasmtime: "0", contract: "0" });
     let mut tasks = JoinSet::new();
-    tasks.spawn(serve(listener, Admin { control, metrics, readiness: Readiness::new() }));
+    tasks.spawn(serve(
+        listener,
+        Admin { control, metrics, readiness: Readiness::new(), live: live(), taps: Taps::default() },
+    ));
     let open = Server { address: SocketAddr::from(([127, 0, 0, 1], port)), tasks, ..server };
     let by_name = |path| format!("GET {path} HTTP/1.1\r\nHost: trackside.internal\r\nConnection: close\r\n\r\n");
     assert_eq!(open.raw(&by_name("/metrics")).await.status, 200);
