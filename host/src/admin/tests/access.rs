@@ -182,13 +182,21 @@ async fn a_change_is_seen_through_and_written_down_when_its_client_hangs_up() {
     let audit = folder.path().join("audit.jsonl");
     let settings = AdminSettings { audit: Some(audit.clone()), ..settings() };
     let server = Server::start_with(&settings, &Credentials::default()).await;
-    let held = server.next.lock().unwrap();
+    let (next, (locked, is_locked)) = (Arc::clone(&server.next), tokio::sync::oneshot::channel());
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let holder = std::thread::spawn(move || {
+        let _held = next.lock().unwrap();
+        locked.send(()).unwrap();
+        let _ = released.recv();
+    });
+    is_locked.await.unwrap();
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     stream.write_all(b"POST /v1/reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n").await.unwrap();
-    // The load cannot end before the lock is let go, and a second request proves that the first one has arrived.
-    assert_eq!(server.get("/healthz").await.status, 200);
+    // The load cannot end before the lock is let go, and the client is gone by then.
     drop(stream);
-    drop(held);
+    assert_eq!(server.get("/healthz").await.status, 200);
+    release.send(()).unwrap();
+    holder.join().unwrap();
     timeout(PATIENCE, async {
         while !std::fs::read_to_string(&audit).unwrap().contains("\"action\":\"POST /v1/reload\"") {
             tokio::task::yield_now().await;
