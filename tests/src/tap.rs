@@ -21,7 +21,16 @@ impl Tap {
     /// # Panics
     /// When it is refused.
     pub async fn open(admin: &str, query: &str) -> Self {
-        let mut tap = Self::try_open(admin, query, "").await.unwrap_or_else(|answer| panic!("refused: {answer:?}"));
+        Self::open_as(admin, query, "").await
+    }
+
+    /// The same with these lines of headers.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub async fn open_as(admin: &str, query: &str, headers: &str) -> Self {
+        let mut tap =
+            Self::try_open(admin, query, headers).await.unwrap_or_else(|answer| panic!("refused: {answer:?}"));
         let (name, _) = tap.next().await;
         assert_eq!(name, "revision", "{}", tap.text);
         tap
@@ -69,6 +78,15 @@ impl Tap {
         let (name, data) = self.next().await;
         assert_eq!(name, "outcome", "{data}");
         data
+    }
+
+    /// Waits until the other side ends it.
+    ///
+    /// # Panics
+    /// When it does not in time.
+    pub async fn ended(mut self) {
+        let rest = tokio::time::timeout(PATIENCE, self.reader.read_to_string(&mut self.text)).await;
+        rest.expect("the end in time").expect("it sends UTF-8");
     }
 
     /// All that came so far, as it came.

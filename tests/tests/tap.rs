@@ -57,6 +57,10 @@ dead-letter = "dead.astray"
 backoff = ["1h"]
 "#;
 
+/// Tokens that may look on, and may see what messages were.
+const READER: &str = "reader-0123456789-0123456789-0123456789";
+const ADMIN: &str = "admin-0123456789-0123456789-0123456789";
+
 struct World {
     server: Server,
     setup: Setup,
@@ -64,11 +68,24 @@ struct World {
 
 impl World {
     async fn new() -> Self {
+        Self::with("").await
+    }
+
+    /// A world where looking on needs a token.
+    async fn with_tokens() -> Self {
+        let token = |role: &str| format!("[admin.tokens.{role}]\nrole = \"{role}\"\ntoken = \"file:{role}.token\"\n");
+        let world = Self::with(&format!("{}{}", token("reader"), token("admin"))).await;
+        world.setup.write("reader.token", READER);
+        world.setup.write("admin.token", ADMIN);
+        world
+    }
+
+    async fn with(more: &str) -> Self {
         let server = Server::start().await;
         server.stream("ORDERS", &["orders.>", "items.>", "astray.>", "other.>"]).await;
         server.stream("CLEAN", &["clean.>"]).await;
         server.stream("DEAD", &["dead.>"]).await;
-        let sources = format!("[sources.orders]\nstream = \"ORDERS\"\ndurable = \"{DURABLE}\"\n");
+        let sources = format!("[sources.orders]\nstream = \"ORDERS\"\ndurable = \"{DURABLE}\"\n{more}");
         let setup = Setup::new(&server.url(), &sources);
         setup.write("schemas/order.json", r#"{ "type": "object", "required": ["id"] }"#);
         let world = Self { server, setup };
@@ -100,6 +117,11 @@ impl World {
 
     fn url(&self) -> String {
         format!("http://{}", self.setup.admin)
+    }
+
+    /// The file with a token.
+    fn token(&self, role: &str) -> String {
+        self.setup.path().join(role).with_extension("token").display().to_string()
     }
 
     /// `trackside tap` with these arguments, to its end.
@@ -140,7 +162,7 @@ fn changed(output: &Value) -> Vec<String> {
 async fn an_outcome_shows_the_way_and_the_changes_and_never_what_was_there_before() {
     let world = World::new().await;
     let trackside = Trackside::start(&world.setup).await;
-    let (mut tap, mut revealing) = (world.tap("").await, world.tap("reveal=true").await);
+    let mut tap = world.tap("").await;
     world.order("orders.eu").await;
     let seen = tap.outcome().await;
     let id = seen["message-id"].as_str().expect("an id").to_owned();
@@ -159,10 +181,6 @@ async fn an_outcome_shows_the_way_and_the_changes_and_never_what_was_there_befor
     assert_eq!(output["headers"], json!({ "Region": "eu" }));
     assert_eq!(changed(output), ["Authorization removed null", "$.card replaced one", "$.pins removed null"]);
     assert!(tap.text().contains(r#""payload":{"id":1.50,"card":"one"}"#), "{}", tap.text());
-    let revealed = revealing.outcome().await;
-    assert_eq!(revealed["before"]["headers"]["Authorization"], "Bearer abcdef");
-    assert_eq!(revealed["before"]["payload"]["pins"], json!({ CARD: "9876" }));
-    assert_eq!(revealed["outputs"][0]["changed"][1]["before"], CARD);
 
     // What is refused is shown with who refused it, and not at all what it was.
     world.publish("orders.us", &[], &format!(r#"{{"card":"{CARD}"}}"#)).await;
@@ -170,7 +188,6 @@ async fn an_outcome_shows_the_way_and_the_changes_and_never_what_was_there_befor
     let facts = ["outcome", "class", "plugin", "dead-letter", "outputs"].map(|name| seen[name].clone());
     assert_eq!(facts, [json!("dead-lettered"), json!("rejected"), json!("validate"), json!("dead.orders"), json!([])]);
     assert_eq!(seen["stages"][0]["verdict"], "reject");
-    assert_eq!(revealing.outcome().await["before"]["payload"]["card"], CARD);
 
     // Parts have no counterpart that they could be compared with.
     world.publish("items.eu", &[], "[1,2]").await;
@@ -187,7 +204,7 @@ async fn an_outcome_shows_the_way_and_the_changes_and_never_what_was_there_befor
     );
     world.publish("astray.eu", &[], "of nobody").await;
     let seen = tap.outcome().await;
-    assert_eq!((&seen["outcome"], &seen["outputs"][0]["subject"]), (&json!("retried"), &json!("nowhere.eu")));
+    assert_eq!((&seen["outcome"], &seen["outputs"][0]["subject"]), (&json!("retried"), &json!("nowhere.eu")), "{seen}");
     assert!(seen["again-after-ms"].as_u64() > Some(2_000_000), "{seen}");
     assert!(seen["reason"].as_str().is_some_and(|reason| reason.contains("nowhere.eu")), "{seen}");
     world.publish("other.eu", &[], "of nobody").await;
@@ -197,6 +214,45 @@ async fn an_outcome_shows_the_way_and_the_changes_and_never_what_was_there_befor
         assert!(!tap.text().contains(secret), "{secret} in {}", tap.text());
         assert!(!trackside.log().contains(secret));
     }
+}
+
+#[tokio::test]
+async fn what_messages_were_is_shown_to_administrators_alone_and_written_down() {
+    let world = World::with_tokens().await;
+    let trackside = Trackside::start(&world.setup).await;
+    let admin = &world.setup.admin;
+    let bearer = |token: &str| format!("Authorization: Bearer {token}\r\n");
+    for (query, headers, status) in [
+        ("", String::new(), 401),
+        ("reveal=true", String::new(), 401),
+        ("reveal=true", bearer("somebody-0123456789-0123456789-0123456789"), 401),
+        ("reveal=true", bearer(READER), 403),
+    ] {
+        let refused = Tap::try_open(admin, query, &headers).await.expect_err("it needs a token");
+        assert_eq!(refused.status, status, "{refused:?}");
+    }
+    assert!(!trackside.log().contains("action=\"tap\""));
+    let mut reading = Tap::open_as(admin, "", &bearer(READER)).await;
+    let mut revealing = Tap::open_as(admin, "reveal=true", &bearer(ADMIN)).await;
+    let audited = trackside.log();
+    let audited = audited.lines().find(|line| line.contains("action=\"tap\"")).expect("it is written down");
+    assert!(audited.contains("who=\"admin\""), "{audited}");
+    world.order("orders.eu").await;
+    let seen = revealing.outcome().await;
+    assert_eq!(seen["before"]["headers"]["Authorization"], "Bearer abcdef");
+    assert_eq!(seen["before"]["payload"]["pins"], json!({ CARD: "9876" }));
+    assert_eq!(seen["outputs"][0]["changed"][1]["before"], CARD);
+    assert!(reading.outcome().await.get("before").is_none());
+    world.publish("orders.eu", &[], &format!(r#"{{"card":"{CARD}"}}"#)).await;
+    assert_eq!(revealing.outcome().await["before"]["payload"]["card"], CARD);
+    assert_eq!(reading.outcome().await["outcome"], "dead-lettered");
+    assert!(!reading.text().contains(CARD) && !trackside.log().contains(CARD));
+
+    // A token that is taken away takes what was opened by it along.
+    world.setup.write("admin.token", ADMIN.replace("admin", "other"));
+    revealing.ended().await;
+    world.order("orders.eu").await;
+    assert_eq!(reading.outcome().await["outcome"], "published");
 }
 
 #[tokio::test]
@@ -262,9 +318,9 @@ async fn a_tap_that_does_not_read_slows_nothing_and_is_told_how_much_it_missed()
     let mut tap = world.tap("").await;
     // All of it is done while nothing is read.
     world.server.settled("ORDERS", DURABLE).await;
-    let after: usize =
-        trackside.metrics().await.iter().filter(|(name, _)| name.contains("published")).map(|(_, n)| *n as usize).sum();
-    assert!(after >= MESSAGES, "{after}");
+    let published: f64 =
+        trackside.metrics().await.iter().filter(|(name, _)| name.contains("published")).map(|(_, n)| n).sum();
+    assert!(published >= f64::from(u32::try_from(MESSAGES).expect("a small number")), "{published}");
     let (mut shown, mut missed) = (0, 0);
     let begun = Instant::now();
     while shown + missed < MESSAGES {
@@ -342,17 +398,14 @@ async fn what_cannot_be_looked_at_is_refused_with_what_there_is() {
 
 #[tokio::test]
 async fn the_command_shows_outcomes_to_people_and_to_programs_and_ends_after_so_many() {
-    let world = World::new().await;
+    let world = World::with_tokens().await;
     let _trackside = Trackside::start(&world.setup).await;
-    let mut people = world.looking(&["--rule", "orders", "--count", "2"]).await;
-    let json = tokio::spawn({
-        let (url, admin) = (world.url(), world.setup.admin.clone());
-        async move {
-            let _ = admin;
-            let arguments = ["tap", "--url", &url, "--json", "--reveal", "--count", "1"].map(str::to_owned);
-            let run = move || command(&arguments.iter().map(String::as_str).collect::<Vec<_>>(), b"");
-            tokio::task::spawn_blocking(run).await.expect("it can be run")
-        }
+    let (reader, admin) = (world.token("reader"), world.token("admin"));
+    let mut people = world.looking(&["--token-file", &reader, "--rule", "orders", "--count", "2"]).await;
+    let url = world.url();
+    let json = tokio::task::spawn_blocking(move || {
+        let arguments = ["tap", "--url", &url, "--token-file", &admin, "--json", "--reveal", "--count", "1"];
+        command(&arguments, b"")
     });
     // The second one may begin at any time, and ends with the first message that it sees.
     let mut orders = 0;

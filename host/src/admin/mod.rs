@@ -1,6 +1,8 @@
 //! The HTTP listener for operators and their tools: is it alive, is it ready, what does it count, which revision runs,
 //! and reload. It holds no state of its own: it asks [`Control`], [`Metrics`] and [`Readiness`].
 
+mod accept;
+mod access;
 mod guard;
 mod line;
 mod problem;
@@ -13,6 +15,8 @@ use crate::pipeline::Taps;
 use crate::plan::Live;
 use crate::telemetry::{Metrics, Readiness};
 
+pub(crate) use accept::{Door, Places};
+pub use access::{Access, AuditError, Credentials, Fresh};
 pub(crate) use guard::{Reach, guard};
 pub(crate) use problem::Problem;
 pub use server::serve;
@@ -30,6 +34,8 @@ pub struct Admin {
     pub live: Live,
     /// Where taps are opened.
     pub taps: Taps,
+    /// Who may do what.
+    pub access: Access,
 }
 
 #[cfg(test)]

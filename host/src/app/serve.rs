@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::admin::{self, Admin};
+use crate::admin::{self, Access, Admin};
 use crate::backbone::{self, Connection};
 use crate::control::{Control, Controller, FileWatch, follow_hangups};
 use crate::pipeline::{Lanes, LanesSettings, Runner, Taps};
@@ -95,14 +95,8 @@ impl Host {
         let (control, live, loader) =
             control(&directory, &as_written, &engine, (&metrics, &readiness), &mut background).await?;
         readiness.set(Condition::Revision, Ok(()));
-        let admin = Admin {
-            control,
-            metrics: metrics.clone(),
-            readiness: readiness.clone(),
-            live: live.clone(),
-            taps: options.taps.clone(),
-        };
-        serve_admin(&rules.config, admin, &mut background).await?;
+        let (looking, telling) = ((&live, &options.taps), (&metrics, &readiness));
+        serve_admin(&rules.config, &control, &loader, telling, looking, &mut background).await?;
         let sidecar = serve_sidecar(&rules.config, &loader, &readiness, &mut background).await?;
 
         let connection =
@@ -213,12 +207,23 @@ async fn control(
     Ok((control, live, loader))
 }
 
-async fn serve_admin(config: &Config, admin: Admin, background: &mut JoinSet<()>) -> Result<(), Failure> {
+async fn serve_admin(
+    config: &Config,
+    control: &Control,
+    loader: &Loader,
+    (metrics, readiness): (&Metrics, &Readiness),
+    (live, taps): (&Live, &Taps),
+    background: &mut JoinSet<()>,
+) -> Result<(), Failure> {
     let Some(settings) = &config.admin else { return Ok(()) };
+    let access = Access::new(settings, loader.credentials().clone());
+    let access = access.map_err(|error| Failure::new(format!("{error}; see `[admin] audit`")))?;
     let listener = TcpListener::bind(settings.listen).await.map_err(|error| {
         Failure::new(format!("the admin API cannot listen at {}: {error}; see `[admin] listen`", settings.listen))
     })?;
     tracing::info!(listen = %settings.listen, "the admin API listens");
+    let (control, metrics, readiness) = (control.clone(), metrics.clone(), readiness.clone());
+    let admin = Admin { control, metrics, readiness, access, live: live.clone(), taps: taps.clone() };
     background.spawn(admin::serve(listener, admin));
     Ok(())
 }

@@ -125,12 +125,13 @@ impl Seen {
             let reason = self.reason.clone().unwrap_or_default();
             return vec![Observation::unmatched(self.message.subject.as_str(), reason)];
         };
-        let became = (&self.outputs[..], &self.dropped[..], self.failure.as_ref());
+        let failure = self.failure.as_ref();
+        let became = (&self.outputs[..], &self.dropped[..], failure.filter(|_| self.outputs.is_empty()));
         let mut all = of_rule(&self.plan, rule, &self.source, &self.message, &self.origin, became, &self.tries);
         if matches!(self.ending, Ending::Retried | Ending::Unavailable) {
             for observation in &mut all {
                 observation.outcome = self.ending.as_str();
-                let why = self.reason.clone().or(observation.reason.take());
+                let why = self.reason.as_ref().or(failure.map(|failure| &failure.reason)).cloned();
                 let again = self.after.map(|after| format!("; again after {after:?}"));
                 observation.reason = why.map(|why| why + &again.unwrap_or_default());
             }

@@ -37,7 +37,7 @@ pub struct Seen {
     pub tries: Tries,
     /// What became of it.
     pub ending: Ending,
-    /// What it became, if that is known to be safe, or was to become.
+    /// What it became, or was to become if that could not be sent yet.
     pub outputs: Vec<Output>,
     /// What a plugin dropped: the message, or parts of it.
     pub dropped: Vec<Dropped>,
@@ -222,8 +222,10 @@ impl Glimpse {
     pub(super) fn failed(&mut self, failure: Failure, ending: Ending) {
         if let Some(seen) = &mut self.0 {
             seen.failure = Some(failure);
-            seen.outputs.clear();
             seen.ending = ending;
+            if ending != Ending::Unavailable {
+                seen.outputs.clear();
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::message::{Headers, Message, is_reserved};
+use crate::message::{Headers, Message, Subject, is_reserved};
 use crate::pipeline::{Output, Seen, StageTrace, headers_json, raw_json, stamped};
 use crate::plan::RulePlan;
 use crate::times::rfc3339;
@@ -142,7 +142,7 @@ pub(super) fn body(seen: &Seen, reveal: Reveal) -> String {
         plugin: failure.and_then(|failure| failure.plugin.as_ref()).map(|(plugin, _)| plugin.as_str()),
         reason: seen.reason.as_deref().or(failure.map(|failure| &*failure.reason)),
         again_after_ms: seen.after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
-        dead_letter: seen.letter.as_ref().map(|subject| subject.as_str()),
+        dead_letter: seen.letter.as_ref().map(Subject::as_str),
         stages: failure.map_or_else(Vec::new, |failure| stages(&failure.stages)),
         outputs: outputs.unwrap_or_default(),
         dropped: seen

@@ -5,11 +5,10 @@ mod diff;
 mod event;
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Extension, RawQuery, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::Stream;
@@ -21,9 +20,11 @@ use crate::message::SubjectPattern;
 use crate::names::{Revision, RuleName};
 use crate::pipeline::{Ending, Glance, Tap, TapFilter};
 use crate::plan::{Live, Plan};
+use crate::rules::Role;
 
+use super::access::Caller;
 use super::line::Line;
-use super::{Admin, Problem};
+use super::{Access, Admin, Problem};
 
 use event::{Reveal, body};
 
@@ -55,6 +56,8 @@ struct Asked {
 pub(super) async fn tap(
     State(admin): State<Admin>,
     Extension(line): Extension<Line>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let asked = asked(query.as_deref().unwrap_or_default())?;
@@ -64,14 +67,18 @@ pub(super) async fn tap(
     }
     let plan = admin.live.current();
     let rule = asked.rule.map(|name| known_rule(&plan, &name)).transpose()?;
+    if asked.reveal == Reveal::Before {
+        admin.access.reveal(&caller, "tap").await?;
+    }
     let filter = TapFilter { rule, ending: asked.ending, subject: asked.subject };
     let tap = admin.taps.open(filter).map_err(|error| {
         Problem::new(StatusCode::TOO_MANY_REQUESTS, error.to_string()).retry_after(RETRY_AFTER_SECONDS)
     })?;
     let mut heartbeat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let right = Right { access: admin.access, headers, reveal: asked.reveal, checked: Instant::now() };
     let feed =
-        Feed { tap, live: admin.live, reveal: asked.reveal, heartbeat, pace: Pace::new(), line, shown: None, sent: 0 };
+        Feed { tap, live: admin.live, right, heartbeat, pace: Pace::new(), line, next: None, shown: None, sent: 0 };
     Ok(Sse::new(feed.events()).into_response())
 }
 
@@ -127,10 +134,12 @@ fn known_rule(plan: &Plan, name: &str) -> Result<RuleName, Problem> {
 struct Feed {
     tap: Tap,
     live: Live,
-    reveal: Reveal,
+    right: Right,
     heartbeat: Interval,
     pace: Pace,
     line: Line,
+    /// What comes after the revision that it was made by.
+    next: Option<Glance>,
     /// The revision that it was told of.
     shown: Option<Revision>,
     /// How many outcomes it was sent.
@@ -147,19 +156,32 @@ impl Feed {
         // Whoever asks for the next event has read those before it.
         self.line.stays_for(PATIENCE);
         self.pace.wait().await;
-        let plan = self.live.current();
-        if self.shown.as_ref() != Some(&plan.revision) {
-            return Some(self.revision(&plan));
+        if !self.right.holds() {
+            return None;
         }
-        let glance = tokio::select! {
-            biased;
-            glance = self.tap.next() => glance?,
-            _ = self.heartbeat.tick() => return Some(Event::default().comment("")),
+        if self.shown.is_none() {
+            return self.revision();
+        }
+        let glance = match self.next.take() {
+            Some(glance) => glance,
+            None => {
+                let glance = tokio::select! {
+                    biased;
+                    glance = self.tap.next() => Some(glance?),
+                    _ = self.heartbeat.tick() => None,
+                };
+                if let Some(revision) = self.revision() {
+                    self.next = glance;
+                    return Some(revision);
+                }
+                let Some(glance) = glance else { return Some(Event::default().comment("")) };
+                glance
+            }
         };
         Some(match glance {
             Glance::Seen(seen) => {
                 self.sent += 1;
-                let body = body(&seen, self.reveal);
+                let body = body(&seen, self.right.reveal);
                 self.pace.sent(body.len());
                 Event::default().event("outcome").id(self.sent.to_string()).data(body)
             }
@@ -167,14 +189,38 @@ impl Feed {
         })
     }
 
-    fn revision(&mut self, plan: &Arc<Plan>) -> Event {
+    /// The revision in force, if it was not told of it.
+    fn revision(&mut self) -> Option<Event> {
+        let plan = self.live.current();
+        if self.shown.as_ref() == Some(&plan.revision) {
+            return None;
+        }
         self.shown = Some(plan.revision.clone());
-        event("revision", &json!({ "revision": plan.revision.as_str(), "rules": plan.rules.len() }))
+        Some(event("revision", &json!({ "revision": plan.revision.as_str(), "rules": plan.rules.len() })))
     }
 }
 
 fn event(name: &str, body: &Value) -> Event {
     Event::default().event(name).data(body.to_string())
+}
+
+/// By what it may look on, which may be taken away meanwhile.
+struct Right {
+    access: Access,
+    headers: HeaderMap,
+    reveal: Reveal,
+    checked: Instant,
+}
+
+impl Right {
+    fn holds(&mut self) -> bool {
+        if self.checked.elapsed() < HEARTBEAT {
+            return true;
+        }
+        self.checked = Instant::now();
+        let role = if self.reveal == Reveal::Before { Role::Admin } else { Role::Reader };
+        self.access.still_lets(&self.headers, role)
+    }
 }
 
 /// Holds a tap to what it may be sent in a second.
