@@ -4,11 +4,12 @@ use std::borrow::Cow;
 use std::fmt;
 
 use async_nats::jetstream::ErrorCode;
-use async_nats::jetstream::stream::{Config, RetentionPolicy, StorageType};
+use async_nats::jetstream::stream::{Config, RetentionPolicy, StorageType, SubjectTransform as WireTransform};
 use serde::Deserialize;
 
 use super::wire::{JetStreamError, Wire};
 use crate::message::SubjectPattern;
+use crate::rules::SubjectTransform;
 
 /// A stream that has to be there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub struct RequiredStream {
     pub name: String,
     /// Its subjects; none if any will do.
     pub subjects: Vec<SubjectPattern>,
+    /// What it has to store messages under.
+    pub transform: Option<SubjectTransform>,
     /// What has to be so.
     pub need: Need,
     /// Whether it is made if it does not exist, also by who does not make all of them.
@@ -36,23 +39,32 @@ pub enum Need {
     TakenByAny,
 }
 
-/// A stream that is not there, or does not take what it has to.
+/// A stream that is not there, or is not as it has to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingStream {
     /// Its name.
     pub name: String,
     /// What needs it.
     pub why: String,
-    /// Subjects that the stream does not take, if it exists; `None` if it does not.
-    pub not_taken: Option<Vec<SubjectPattern>>,
+    /// What the stream lacks, if it exists; `None` if it does not.
+    pub lacks: Option<Lacking>,
     /// The command that puts it right.
     pub command: String,
+}
+
+/// What a stream that exists has to have and has not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lacking {
+    /// Subjects that it does not take.
+    pub subjects: Vec<SubjectPattern>,
+    /// The transform that it does not have, or has another one in place of.
+    pub transform: Option<SubjectTransform>,
 }
 
 /// Why not all streams are there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EnsureError {
-    /// These are missing or lack subjects.
+    /// These are missing, or lack subjects or a transform.
     #[error("{}", Listing(.0))]
     Missing(Vec<MissingStream>),
     /// The server could not be asked, or refused to make one.
@@ -82,13 +94,24 @@ impl fmt::Display for Listing<'_> {
         for (position, missing) in self.0.iter().enumerate() {
             let line = if position == 0 { "" } else { "\n" };
             write!(f, "{line}stream `{}` of {} ", missing.name, missing.why)?;
-            match &missing.not_taken {
+            match &missing.lacks {
                 None => f.write_str("does not exist; make it with:")?,
-                Some(subjects) => write!(f, "does not take `{}`; change it with:", join(subjects, "`, `"))?,
+                Some(lacking) => write!(f, "{lacking}; change it with:")?,
             }
             write!(f, "\n    {}", missing.command)?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Lacking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.subjects.is_empty() {
+            write!(f, "does not take `{}`", join(&self.subjects, "`, `"))?;
+        }
+        let Some(SubjectTransform { from, to, .. }) = &self.transform else { return Ok(()) };
+        let and = if self.subjects.is_empty() { "" } else { ", and " };
+        write!(f, "{and}does not store `{from}` as `{to}`")
     }
 }
 
@@ -100,10 +123,38 @@ pub(super) fn add_command(name: &str, subjects: &[SubjectPattern]) -> String {
     format!("nats stream add {name} --subjects \"{}\" --defaults", join(subjects, ","))
 }
 
+/// What else the line has to say of a stream with this transform.
+fn transform_flags(transform: Option<&SubjectTransform>) -> String {
+    let Some(SubjectTransform { from, to, .. }) = transform else { return String::new() };
+    format!(" --transform-source \"{from}\" --transform-destination \"{to}\"")
+}
+
 /// What is asked about a stream that exists.
 #[derive(Debug, Deserialize)]
 pub(super) struct Found {
     config: FoundConfig,
+}
+
+impl Found {
+    /// What it lacks of what it has to have, with the command that keeps what it has already.
+    fn lacking(&self, stream: &RequiredStream) -> Option<MissingStream> {
+        let has = &self.config.subjects;
+        let taken = |wanted: &&SubjectPattern| !has.iter().any(|have| covers(have, wanted.as_str()));
+        let subjects: Vec<_> = stream.subjects.iter().filter(taken).cloned().collect();
+        let same = |wanted: &&SubjectTransform| self.config.subject_transform.as_ref() != Some(&as_sent(wanted));
+        let transform = stream.transform.as_ref().filter(same).cloned();
+        if subjects.is_empty() && transform.is_none() {
+            return None;
+        }
+        let mut command = format!("nats stream edit {}", stream.name);
+        if !subjects.is_empty() {
+            let all = has.iter().map(String::as_str).chain(subjects.iter().map(SubjectPattern::as_str));
+            command.push_str(&format!(" --subjects \"{}\"", all.collect::<Vec<_>>().join(",")));
+        }
+        command.push_str(&transform_flags(transform.as_ref()));
+        let lacks = Some(Lacking { subjects, transform });
+        Some(MissingStream { name: stream.name.clone(), why: stream.why.clone(), lacks, command })
+    }
 }
 
 /// Names of streams that have to do with a subject.
@@ -116,6 +167,7 @@ struct Names {
 struct FoundConfig {
     #[serde(default)]
     subjects: Vec<String>,
+    subject_transform: Option<WireTransform>,
 }
 
 /// The stream, or `None` if it does not exist.
@@ -147,11 +199,11 @@ pub(super) async fn ensure(wire: &Wire, required: &[RequiredStream], create: boo
             None => missing.push(MissingStream {
                 name: stream.name.clone(),
                 why: stream.why.clone(),
-                not_taken: None,
-                command: add_command(&stream.name, &stream.subjects),
+                lacks: None,
+                command: add_command(&stream.name, &stream.subjects) + &transform_flags(stream.transform.as_ref()),
             }),
             Some(_) if stream.need == Need::Exists => {}
-            Some(found) => missing.extend(lacking(stream, &found.config.subjects)),
+            Some(found) => missing.extend(found.lacking(stream)),
         }
     }
     if missing.is_empty() { Ok(()) } else { Err(EnsureError::Missing(missing)) }
@@ -180,18 +232,6 @@ async fn untaken(wire: &Wire, subjects: &[SubjectPattern]) -> Result<Vec<Subject
     Ok(untaken)
 }
 
-/// What a stream that exists does not take, with the command that keeps what it takes already.
-fn lacking(stream: &RequiredStream, has: &[String]) -> Option<MissingStream> {
-    let taken = |wanted: &&SubjectPattern| !has.iter().any(|have| covers(have, wanted.as_str()));
-    let not_taken: Vec<_> = stream.subjects.iter().filter(taken).cloned().collect();
-    if not_taken.is_empty() {
-        return None;
-    }
-    let all: Vec<&str> = has.iter().map(String::as_str).chain(not_taken.iter().map(SubjectPattern::as_str)).collect();
-    let command = format!("nats stream edit {} --subjects \"{}\"", stream.name, all.join(","));
-    Some(MissingStream { name: stream.name.clone(), why: stream.why.clone(), not_taken: Some(not_taken), command })
-}
-
 /// Makes a stream in files, without limits. Somebody else making the same one meanwhile is fine.
 async fn make(wire: &Wire, stream: &RequiredStream) -> Result<(), JetStreamError> {
     let subjects = match stream.subjects.as_slice() {
@@ -203,11 +243,17 @@ async fn make(wire: &Wire, stream: &RequiredStream) -> Result<(), JetStreamError
         subjects: subjects.clone(),
         storage: StorageType::File,
         retention: RetentionPolicy::Limits,
+        subject_transform: stream.transform.as_ref().map(as_sent),
         ..Config::default()
     };
     wire.api::<serde::de::IgnoredAny>(format!("STREAM.CREATE.{}", stream.name), &config).await?;
     tracing::info!(stream = stream.name, subjects = subjects.join(","), "made a stream");
     Ok(())
+}
+
+/// A transform as the server has it.
+fn as_sent(transform: &SubjectTransform) -> WireTransform {
+    WireTransform { source: transform.from.to_string(), destination: transform.to.clone() }
 }
 
 /// Whether every subject that `narrow` stands for is one that `wide` stands for.

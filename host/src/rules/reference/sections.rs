@@ -343,7 +343,32 @@ pub(in crate::rules) static STREAM: Section = Section {
     meaning: "A JetStream stream that has to be there, by its name on the server: for what the routes publish, and for \
               what the sources read. `trackside run` refuses to start without it and says how to make it; \
               `trackside dev` makes it.",
-    keys: &[key("subjects", Texts, Required, "The subjects it stores, wildcards allowed.")],
+    keys: &[
+        key("subjects", Texts, Required, "The subjects it stores, wildcards allowed."),
+        key(
+            "transform",
+            Table("transform = { … }"),
+            Said("none: under their own"),
+            "What it stores them under, where that is another subject: the server's subject transform, which is how \
+             partitions come about, see [delivery.md](delivery.md#order).",
+        ),
+    ],
+};
+
+/// `transform = { … }`
+pub(in crate::rules) static TRANSFORM: Section = Section {
+    title: "transform = { … }",
+    meaning: "The subject transform of a stream (NATS ADR-30). It is done to messages that are stored from now on.",
+    keys: &[
+        key("from", Text, Required, "The subjects that it is done to, wildcards allowed."),
+        key(
+            "to",
+            Text,
+            Required,
+            "What they become, in the server's language: `\"orders.{{partition(8,1)}}.{{wildcard(1)}}\"` puts one of 8 \
+             partitions, by the first wildcard of `from`, before what that stands for.",
+        ),
+    ],
 };
 
 /// `[admin]`
@@ -712,7 +737,7 @@ pub(in crate::rules) static RULE_BREAKER: Section = Section {
 };
 
 /// All sections.
-pub(in crate::rules) static ALL: [&Section; 22] = [
+pub(in crate::rules) static ALL: [&Section; 23] = [
     &FILE,
     &NATS,
     &TLS,
@@ -724,6 +749,7 @@ pub(in crate::rules) static ALL: [&Section; 22] = [
     &REGISTRY,
     &SECRETS,
     &STREAM,
+    &TRANSFORM,
     &ADMIN,
     &SIDECAR,
     &RUNTIME,
