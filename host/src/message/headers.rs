@@ -117,6 +117,12 @@ impl Headers {
     pub fn byte_len(&self) -> usize {
         self.0.iter().map(|h| h.name.len() + h.value.len()).sum()
     }
+
+    /// Bytes that a copy of them takes in memory, about: many short ones take far more than their names and values.
+    #[must_use]
+    pub fn copy_len(&self) -> usize {
+        self.byte_len() + self.len() * size_of::<Header>()
+    }
 }
 
 /// Whether the server or Trackside gives this name a meaning, so that neither a producer's nor a plugin's copy of it
