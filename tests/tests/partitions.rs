@@ -43,7 +43,7 @@ async fn a_stream_as_the_page_shows_it_is_asked_for_and_instances_share_it_with_
     assert_eq!(refused.process().ended().await.code(), Some(1), "{}", refused.log());
     let log = refused.log();
     for line in [
-        "stream `ORDERS` of `[streams.ORDERS]` does not store `orders.*` as `orders.{{partition(8,1)}}.{{wildcard(1)}}`; \
+        "stream `ORDERS` of source `orders` does not store `orders.*` as `orders.{{partition(8,1)}}.{{wildcard(1)}}`; \
          change it with:",
         "nats stream edit ORDERS --transform-source \"orders.*\" --transform-destination \
          \"orders.{{partition(8,1)}}.{{wildcard(1)}}\"",
