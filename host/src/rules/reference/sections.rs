@@ -171,7 +171,8 @@ pub(in crate::rules) static SOURCE: Section = Section {
             "max-in-flight-bytes",
             Size(64 * KIB, 64 * GIB),
             Value("\"64MiB\""),
-            "How many bytes of payloads and headers may be between intake and acknowledgement.",
+            "How many bytes of payloads and headers may be between intake and acknowledgement. Each header counts 96 bytes more, \
+             for the memory that it takes.",
         ),
     ],
 };
