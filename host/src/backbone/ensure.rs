@@ -11,6 +11,11 @@ use super::wire::{JetStreamError, Wire};
 use crate::message::SubjectPattern;
 use crate::rules::SubjectTransform;
 
+/// The oldest server that knows fast ingest: major and minor version.
+const MIN_FAST_INGEST: (i64, i64) = (2, 14);
+/// What the `nats` tool is told to have a stream allow it.
+const ALLOW: &str = " --allow-fast";
+
 /// A stream that has to be there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequiredStream {
@@ -22,6 +27,8 @@ pub struct RequiredStream {
     pub transform: Option<SubjectTransform>,
     /// What has to be so.
     pub need: Need,
+    /// Whether it has to allow fast ingest.
+    pub allow_batched: bool,
     /// Whether it is made if it does not exist, also by who does not make all of them.
     pub make: bool,
     /// What needs it, for the error, such as `source "orders"`.
@@ -39,6 +46,19 @@ pub enum Need {
     TakenByAny,
 }
 
+/// What a stream lacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lack {
+    /// It does not exist.
+    Everything,
+    /// It does not take these subjects.
+    Subjects(Vec<SubjectPattern>),
+    /// It does not have this transform, or has another one in place of it.
+    Transform(SubjectTransform),
+    /// It does not allow fast ingest.
+    FastIngest,
+}
+
 /// A stream that is not there, or is not as it has to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingStream {
@@ -46,27 +66,31 @@ pub struct MissingStream {
     pub name: String,
     /// What needs it.
     pub why: String,
-    /// What the stream lacks, if it exists; `None` if it does not.
-    pub lacks: Option<Lacking>,
+    /// What it lacks.
+    pub lacks: Lack,
     /// The command that puts it right.
     pub command: String,
-}
-
-/// What a stream that exists has to have and has not.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lacking {
-    /// Subjects that it does not take.
-    pub subjects: Vec<SubjectPattern>,
-    /// The transform that it does not have, or has another one in place of.
-    pub transform: Option<SubjectTransform>,
 }
 
 /// Why not all streams are there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EnsureError {
-    /// These are missing, or lack subjects or a transform.
+    /// These are missing or lack something.
     #[error("{}", Listing(.0))]
     Missing(Vec<MissingStream>),
+    /// The server cannot do what is asked of a stream.
+    #[error(
+        "stream `{stream}` of {why} cannot allow fast ingest: the NATS server is {version}, and can do so from \
+         {}.{} on; update it, or take `allow-batched` out", MIN_FAST_INGEST.0, MIN_FAST_INGEST.1
+    )]
+    TooOld {
+        /// The stream.
+        stream: String,
+        /// What needs it.
+        why: String,
+        /// The server's version.
+        version: String,
+    },
     /// The server could not be asked, or refused to make one.
     #[error("stream `{stream}` of {why}: {error}")]
     JetStream {
@@ -85,6 +109,22 @@ impl RequiredStream {
     pub fn takes(&self, pattern: &SubjectPattern) -> bool {
         self.subjects.iter().any(|subjects| subjects.covers(pattern))
     }
+
+    fn lacks(&self, lacks: Lack, command: String) -> MissingStream {
+        MissingStream { name: self.name.clone(), why: self.why.clone(), lacks, command }
+    }
+
+    /// The line that makes all of it.
+    fn add_command(&self) -> String {
+        let mut command = add_command(&self.name, &self.subjects);
+        if let Some(transform) = &self.transform {
+            command.push_str(&transform_flags(transform));
+        }
+        if self.allow_batched {
+            command.push_str(ALLOW);
+        }
+        command
+    }
 }
 
 struct Listing<'a>(&'a [MissingStream]);
@@ -95,23 +135,16 @@ impl fmt::Display for Listing<'_> {
             let line = if position == 0 { "" } else { "\n" };
             write!(f, "{line}stream `{}` of {} ", missing.name, missing.why)?;
             match &missing.lacks {
-                None => f.write_str("does not exist; make it with:")?,
-                Some(lacking) => write!(f, "{lacking}; change it with:")?,
+                Lack::Everything => f.write_str("does not exist; make it with:")?,
+                Lack::Subjects(subjects) => write!(f, "does not take `{}`; change it with:", join(subjects, "`, `"))?,
+                Lack::Transform(SubjectTransform { from, to, .. }) => {
+                    write!(f, "does not store `{from}` as `{to}`; change it with:")?;
+                }
+                Lack::FastIngest => f.write_str("does not allow fast ingest; change it with:")?,
             }
             write!(f, "\n    {}", missing.command)?;
         }
         Ok(())
-    }
-}
-
-impl fmt::Display for Lacking {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.subjects.is_empty() {
-            write!(f, "does not take `{}`", join(&self.subjects, "`, `"))?;
-        }
-        let Some(SubjectTransform { from, to, .. }) = &self.transform else { return Ok(()) };
-        let and = if self.subjects.is_empty() { "" } else { ", and " };
-        write!(f, "{and}does not store `{from}` as `{to}`")
     }
 }
 
@@ -123,9 +156,8 @@ pub(super) fn add_command(name: &str, subjects: &[SubjectPattern]) -> String {
     format!("nats stream add {name} --subjects \"{}\" --defaults", join(subjects, ","))
 }
 
-/// What else the line has to say of a stream with this transform.
-fn transform_flags(transform: Option<&SubjectTransform>) -> String {
-    let Some(SubjectTransform { from, to, .. }) = transform else { return String::new() };
+/// What else the line says of a stream with this transform.
+fn transform_flags(SubjectTransform { from, to, .. }: &SubjectTransform) -> String {
     format!(" --transform-source \"{from}\" --transform-destination \"{to}\"")
 }
 
@@ -133,28 +165,6 @@ fn transform_flags(transform: Option<&SubjectTransform>) -> String {
 #[derive(Debug, Deserialize)]
 pub(super) struct Found {
     config: FoundConfig,
-}
-
-impl Found {
-    /// What it lacks of what it has to have, with the command that keeps what it has already.
-    fn lacking(&self, stream: &RequiredStream) -> Option<MissingStream> {
-        let has = &self.config.subjects;
-        let taken = |wanted: &&SubjectPattern| !has.iter().any(|have| covers(have, wanted.as_str()));
-        let subjects: Vec<_> = stream.subjects.iter().filter(taken).cloned().collect();
-        let same = |wanted: &&SubjectTransform| self.config.subject_transform.as_ref() != Some(&as_sent(wanted));
-        let transform = stream.transform.as_ref().filter(same).cloned();
-        if subjects.is_empty() && transform.is_none() {
-            return None;
-        }
-        let mut command = format!("nats stream edit {}", stream.name);
-        if !subjects.is_empty() {
-            let all = has.iter().map(String::as_str).chain(subjects.iter().map(SubjectPattern::as_str));
-            command.push_str(&format!(" --subjects \"{}\"", all.collect::<Vec<_>>().join(",")));
-        }
-        command.push_str(&transform_flags(transform.as_ref()));
-        let lacks = Some(Lacking { subjects, transform });
-        Some(MissingStream { name: stream.name.clone(), why: stream.why.clone(), lacks, command })
-    }
 }
 
 /// Names of streams that have to do with a subject.
@@ -168,6 +178,8 @@ struct FoundConfig {
     #[serde(default)]
     subjects: Vec<String>,
     subject_transform: Option<WireTransform>,
+    #[serde(default)]
+    allow_batched: bool,
 }
 
 /// The stream, or `None` if it does not exist.
@@ -194,19 +206,26 @@ pub(super) async fn ensure(wire: &Wire, required: &[RequiredStream], create: boo
             stream.to_mut().subjects = untaken;
         }
         let stream = &*stream;
+        if stream.allow_batched {
+            can_ingest(wire, stream)?;
+        }
         match find(wire, &stream.name).await.map_err(failed)? {
             None if create || stream.make => make(wire, stream).await.map_err(failed)?,
-            None => missing.push(MissingStream {
-                name: stream.name.clone(),
-                why: stream.why.clone(),
-                lacks: None,
-                command: add_command(&stream.name, &stream.subjects) + &transform_flags(stream.transform.as_ref()),
-            }),
+            None => missing.push(stream.lacks(Lack::Everything, stream.add_command())),
             Some(_) if stream.need == Need::Exists => {}
-            Some(found) => missing.extend(found.lacking(stream)),
+            Some(found) => missing.extend(lacking(stream, &found.config)),
         }
     }
     if missing.is_empty() { Ok(()) } else { Err(EnsureError::Missing(missing)) }
+}
+
+fn can_ingest(wire: &Wire, stream: &RequiredStream) -> Result<(), EnsureError> {
+    let (major, minor) = MIN_FAST_INGEST;
+    if wire.client.is_server_compatible(major, minor, 0) {
+        return Ok(());
+    }
+    let version = wire.client.server_info().version;
+    Err(EnsureError::TooOld { stream: stream.name.clone(), why: stream.why.clone(), version })
 }
 
 /// The names of the streams that take some subject of this pattern.
@@ -232,6 +251,28 @@ async fn untaken(wire: &Wire, subjects: &[SubjectPattern]) -> Result<Vec<Subject
     Ok(untaken)
 }
 
+/// What a stream that exists lacks, each with the command that keeps what it has already.
+fn lacking(stream: &RequiredStream, has: &FoundConfig) -> Vec<MissingStream> {
+    let mut lacking = Vec::new();
+    let edit = |flags: &str| format!("nats stream edit {}{flags}", stream.name);
+    let taken = |wanted: &&SubjectPattern| !has.subjects.iter().any(|have| covers(have, wanted.as_str()));
+    let not_taken: Vec<_> = stream.subjects.iter().filter(taken).cloned().collect();
+    if !not_taken.is_empty() {
+        let all = has.subjects.iter().map(String::as_str).chain(not_taken.iter().map(SubjectPattern::as_str));
+        let command = edit(&format!(" --subjects \"{}\"", all.collect::<Vec<_>>().join(",")));
+        lacking.push(stream.lacks(Lack::Subjects(not_taken), command));
+    }
+    if let Some(wanted) = &stream.transform
+        && has.subject_transform.as_ref() != Some(&as_sent(wanted))
+    {
+        lacking.push(stream.lacks(Lack::Transform(wanted.clone()), edit(&transform_flags(wanted))));
+    }
+    if stream.allow_batched && !has.allow_batched {
+        lacking.push(stream.lacks(Lack::FastIngest, edit(ALLOW)));
+    }
+    lacking
+}
+
 /// Makes a stream in files, without limits. Somebody else making the same one meanwhile is fine.
 async fn make(wire: &Wire, stream: &RequiredStream) -> Result<(), JetStreamError> {
     let subjects = match stream.subjects.as_slice() {
@@ -244,6 +285,7 @@ async fn make(wire: &Wire, stream: &RequiredStream) -> Result<(), JetStreamError
         storage: StorageType::File,
         retention: RetentionPolicy::Limits,
         subject_transform: stream.transform.as_ref().map(as_sent),
+        allow_batch_publish: stream.allow_batched,
         ..Config::default()
     };
     wire.api::<serde::de::IgnoredAny>(format!("STREAM.CREATE.{}", stream.name), &config).await?;

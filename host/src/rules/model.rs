@@ -319,6 +319,8 @@ pub struct Stream {
     pub subjects: Vec<SubjectPattern>,
     /// What it stores some of them under.
     pub transform: Option<SubjectTransform>,
+    /// Whether it has to allow fast ingest (ADR-50).
+    pub allow_batched: bool,
     /// Where its table begins.
     pub location: Location,
 }

@@ -29,7 +29,8 @@ pub(super) fn streams(root: &Table<'_>) -> BTreeMap<String, Stream> {
         all.extend(subjects.iter().cloned());
         let subjects: Vec<_> = subjects.into_iter().map(|(pattern, _)| pattern).collect();
         let transform = table.table("transform", &reference::TRANSFORM).and_then(|table| transform(&table, &subjects));
-        streams.insert(key.get_ref().to_string(), Stream { subjects, transform, location: table.location() });
+        let (allow_batched, location) = (table.boolean("allow-batched"), table.location());
+        streams.insert(key.get_ref().to_string(), Stream { subjects, transform, allow_batched, location });
     }
     check_disjoint(root.file, &all, "the subjects of streams");
     streams

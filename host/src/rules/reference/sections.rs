@@ -353,6 +353,14 @@ pub(in crate::rules) static STREAM: Section = Section {
             "What it stores them under, where that is another subject: the server's subject transform, which is how \
              partitions come about, see [delivery.md](delivery.md#order).",
         ),
+        key(
+            "allow-batched",
+            Boolean,
+            Value("false"),
+            "Whether it has to allow fast ingest (ADR-50, NATS 2.14), by which the server confirms many outputs at once \
+             while there are many. Trackside uses that wherever a stream allows it, said here or not; see \
+             [delivery.md](delivery.md).",
+        ),
     ],
 };
 
