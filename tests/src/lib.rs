@@ -14,6 +14,7 @@ pub mod hostile;
 pub mod http;
 mod process;
 pub mod proxy;
+pub mod readers;
 mod registry;
 mod server;
 mod setup;
@@ -29,7 +30,7 @@ pub use example::Example;
 pub use process::Process;
 pub use registry::{LOGIN, Registry};
 pub use server::{Server, Stored};
-pub use setup::Setup;
+pub use setup::{Setup, cache_folder};
 pub use trackside::{Finished, Trackside, command, command_unread, command_with};
 
 /// How long anything may take before a test gives it up. Generous, since the machine may be busy with other tests.
