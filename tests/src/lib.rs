@@ -12,6 +12,7 @@ pub mod graph;
 #[path = "../hostile/mod.rs"]
 pub mod hostile;
 pub mod http;
+mod port;
 mod process;
 pub mod proxy;
 pub mod readers;
@@ -27,6 +28,7 @@ use std::time::Duration;
 pub use cluster::Cluster;
 pub use disk::SmallDisk;
 pub use example::Example;
+pub use port::free_port;
 pub use process::Process;
 pub use registry::{LOGIN, Registry};
 pub use server::{Server, Stored};
@@ -51,16 +53,6 @@ pub async fn until<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> 
         }
     });
     found.await.unwrap_or_else(|_| panic!("waited {PATIENCE:?} in vain for {what}"))
-}
-
-/// A port that nobody listens on at this moment.
-///
-/// # Panics
-/// When there is none.
-#[must_use]
-pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("there is a free port");
-    listener.local_addr().expect("it listens").port()
 }
 
 /// A component of `tests/guests`, by its name.

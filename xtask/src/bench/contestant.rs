@@ -97,7 +97,7 @@ impl Contestant {
                 if config.exists() {
                     fs::remove_dir_all(&config)?;
                 }
-                let admin = admin::free_address()?;
+                let admin = admin::free_address();
                 config::write(&Places { folder: &config, admin: &admin, cache }, &task, *shape)?;
                 let binary = programs.trackside.as_deref().context("no trackside was built")?;
                 let mut command = Command::new(binary);

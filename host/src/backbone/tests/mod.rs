@@ -8,6 +8,9 @@ mod held;
 mod ordered;
 mod outputs;
 mod partitions;
+#[path = "../../../../tests/src/port.rs"]
+#[expect(unreachable_pub, reason = "it is public in the tests' library, whose file this is")]
+mod port;
 mod relay;
 mod server;
 mod sources;
