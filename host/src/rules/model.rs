@@ -316,6 +316,8 @@ pub struct PluginLimits {
 pub struct Stream {
     /// Its subjects.
     pub subjects: Vec<SubjectPattern>,
+    /// Whether it has to allow fast ingest (ADR-50).
+    pub allow_batched: bool,
     /// Where its table begins.
     pub location: Location,
 }

@@ -27,7 +27,8 @@ pub(super) fn streams(root: &Table<'_>) -> BTreeMap<String, Stream> {
         }
         all.extend(subjects.iter().cloned());
         let subjects = subjects.into_iter().map(|(pattern, _)| pattern).collect();
-        streams.insert(key.get_ref().to_string(), Stream { subjects, location: table.location() });
+        let allow_batched = table.boolean("allow-batched");
+        streams.insert(key.get_ref().to_string(), Stream { subjects, allow_batched, location: table.location() });
     }
     check_disjoint(root.file, &all, "the subjects of streams");
     streams

@@ -343,7 +343,17 @@ pub(in crate::rules) static STREAM: Section = Section {
     meaning: "A JetStream stream that has to be there, by its name on the server: for what the routes publish, and for \
               what the sources read. `trackside run` refuses to start without it and says how to make it; \
               `trackside dev` makes it.",
-    keys: &[key("subjects", Texts, Required, "The subjects it stores, wildcards allowed.")],
+    keys: &[
+        key("subjects", Texts, Required, "The subjects it stores, wildcards allowed."),
+        key(
+            "allow-batched",
+            Boolean,
+            Value("false"),
+            "Whether it has to allow fast ingest (ADR-50, NATS 2.14), by which the server confirms many outputs at once \
+             while there are many. Trackside uses that wherever a stream allows it, said here or not; see \
+             [delivery.md](delivery.md).",
+        ),
+    ],
 };
 
 /// `[admin]`
