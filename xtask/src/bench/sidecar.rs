@@ -137,7 +137,7 @@ impl Line {
             Self::Sidecar(stream) => {
                 let subject = load.transport.source(number, load.keys);
                 let head = format!(
-                    "POST /v1/publish/{subject} HTTP/1.1\r\nHost: bench\r\n{NUMBER}: {number}\r\nContent-Length: {}\r\n\r\n",
+                    "POST /v1/publish/{subject} HTTP/1.1\r\nHost: 127.0.0.1\r\n{NUMBER}: {number}\r\nContent-Length: {}\r\n\r\n",
                     payload.len()
                 );
                 stream.get_mut().write_all(&[head.as_bytes(), &payload].concat()).await?;
