@@ -12,6 +12,7 @@ mod fuzz;
 mod hostile;
 mod instructions;
 mod nats;
+mod pip;
 mod process;
 mod registry;
 mod release;

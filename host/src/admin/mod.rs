@@ -4,16 +4,24 @@
 mod accept;
 mod access;
 mod guard;
+mod input;
+mod letters;
+mod openapi;
 mod problem;
+mod revisions;
 mod routes;
+mod rules;
 mod server;
+mod trial;
 
 use crate::control::Control;
+use crate::plan::View;
 use crate::telemetry::{Metrics, Readiness};
 
 pub(crate) use accept::{Door, Places};
 pub use access::{Access, AuditError, Credentials, Fresh};
 pub(crate) use guard::{Reach, guard};
+pub use letters::Desk;
 pub(crate) use problem::Problem;
 pub use server::serve;
 
@@ -28,6 +36,10 @@ pub struct Admin {
     pub readiness: Readiness,
     /// Who may do what.
     pub access: Access,
+    /// What is in force.
+    pub view: View,
+    /// What work on dead letters needs.
+    pub desk: Desk,
 }
 
 #[cfg(test)]
