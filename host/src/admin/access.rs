@@ -146,6 +146,15 @@ impl Access {
         tokens.is_empty() || bearer(headers).is_some_and(|token| tokens.find(token).is_some())
     }
 
+    /// Whether whoever sent these headers may still do what needs this role, for what goes on for long.
+    pub(super) fn still_lets(&self, headers: &HeaderMap, role: Role) -> bool {
+        let tokens = self.0.credentials.tokens();
+        match bearer(headers).and_then(|token| tokens.find(token)) {
+            Some((_, has)) => has >= role,
+            None => tokens.is_empty() && role == Role::Reader,
+        }
+    }
+
     fn admit(&self, need: Need, request: &Request) -> Result<Caller, Problem> {
         let from = request.extensions().get::<Peer>().map_or_else(|| SocketAddr::from(([0; 4], 0)), |peer| peer.0);
         let tokens = self.0.credentials.tokens();

@@ -6,16 +6,19 @@ mod access;
 mod guard;
 mod input;
 mod letters;
+mod line;
 mod openapi;
 mod problem;
 mod revisions;
 mod routes;
 mod rules;
 mod server;
+mod tap;
 mod trial;
 
 use crate::control::Control;
-use crate::plan::View;
+use crate::pipeline::Taps;
+use crate::plan::{Live, View};
 use crate::telemetry::{Metrics, Readiness};
 
 pub(crate) use accept::{Door, Places};
@@ -34,6 +37,10 @@ pub struct Admin {
     pub metrics: Metrics,
     /// Whether Trackside is ready.
     pub readiness: Readiness,
+    /// The plan in force.
+    pub live: Live,
+    /// Where taps are opened.
+    pub taps: Taps,
     /// Who may do what.
     pub access: Access,
     /// What is in force.

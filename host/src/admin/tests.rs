@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::control::{Compiled, Controller, Rejection, Wanted};
 use crate::names::{PluginName, Revision, SourceName};
-use crate::plan::View;
+use crate::plan::{Plan, View};
 use crate::telemetry::{Build, Condition, Metrics, Readiness};
 
 use crate::rules::{AdminSettings, Contents};
@@ -49,6 +49,17 @@ struct Answer {
     body: String,
 }
 
+/// A plan without rules.
+fn live() -> Live {
+    Live::new(Arc::new(Plan {
+        revision: Revision::from_digest(&[0; 32]),
+        sources: BTreeMap::new(),
+        rules: Vec::new(),
+        plugins: Vec::new(),
+        json: trackside_json::Limits::default(),
+    }))
+}
+
 impl Server {
     async fn start() -> Self {
         Self::start_with(&settings(), &Credentials::default()).await
@@ -78,17 +89,17 @@ impl Server {
         let mut tasks = JoinSet::new();
         tasks.spawn(controller.run(std::future::pending()));
         let access = Access::new(settings, credentials.clone()).unwrap();
-        tasks.spawn(serve(
-            listener,
-            Admin {
-                control,
-                metrics,
-                readiness: readiness.clone(),
-                access,
-                view: View::default(),
-                desk: Desk::default(),
-            },
-        ));
+        let admin = Admin {
+            control,
+            metrics,
+            readiness: readiness.clone(),
+            access,
+            live: live(),
+            taps: Taps::default(),
+            view: View::default(),
+            desk: Desk::default(),
+        };
+        tasks.spawn(serve(listener, admin));
         Self { address, readiness, next, tasks }
     }
 
@@ -297,7 +308,16 @@ async fn monitoring_reaches_an_open_listener_by_any_name_and_the_api_only_by_add
     let access = Access::new(&everywhere, Credentials::default()).unwrap();
     tasks.spawn(serve(
         listener,
-        Admin { control, metrics, readiness: Readiness::new(), access, view: View::default(), desk: Desk::default() },
+        Admin {
+            control,
+            metrics,
+            readiness: Readiness::new(),
+            access,
+            live: live(),
+            taps: Taps::default(),
+            view: View::default(),
+            desk: Desk::default(),
+        },
     ));
     let open = Server { address: SocketAddr::from(([127, 0, 0, 1], port)), tasks, ..server };
     let by_name = |path| format!("GET {path} HTTP/1.1\r\nHost: trackside.internal\r\nConnection: close\r\n\r\n");

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use crate::admin::{self, Access, Admin};
 use crate::backbone::{self, Connection};
 use crate::control::{Control, Controller, FileWatch, Wanted, follow_hangups};
-use crate::pipeline::{Lanes, LanesSettings, Observer, Runner};
+use crate::pipeline::{Lanes, LanesSettings, Runner, Taps};
 use crate::plan::{Live, Loaded};
 use crate::plugins::{Engine, Instances, KeyValue};
 use crate::rules::{Auth, Config};
@@ -40,8 +40,8 @@ pub struct RunOptions {
     pub servers: Option<Vec<String>>,
     /// Whether to make streams that are missing.
     pub make_streams: bool,
-    /// Is shown every outcome.
-    pub observer: Option<Observer>,
+    /// Where those who look on open their taps.
+    pub taps: Taps,
 }
 
 /// Runs until SIGTERM or SIGINT, then drains. A second signal ends the process at once.
@@ -102,7 +102,8 @@ impl Host {
             control(&directory, &as_written, &engine, (&metrics, &readiness), &mut background).await?;
         readiness.set(Condition::Revision, Ok(()));
         let desk = desk_of(&rules.config, &engine);
-        serve_admin(&rules.config, &control, &loader, (&metrics, &readiness, &desk), &mut background).await?;
+        let (looking, telling) = ((&live, &options.taps), (&metrics, &readiness, &desk));
+        serve_admin(&rules.config, &control, &loader, telling, looking, &mut background).await?;
         let sidecar = serve_sidecar(&rules.config, &loader, &readiness, &mut background).await?;
 
         let connection =
@@ -117,14 +118,13 @@ impl Host {
         ensured.map_err(|error| Failure::new(error.to_string()))?;
         let opened = sources::open(&connection, &rules.config).await?;
 
-        let observer = options.observer;
         let settings = LanesSettings {
             publisher: connection.publisher(),
-            observer: observer.clone(),
+            taps: options.taps.clone(),
             readiness: readiness.clone(),
             live: live.clone(),
         };
-        let lanes = Lanes::start(runners(&rules.config, &engine, settings.observer.is_some()), &settings)
+        let lanes = Lanes::start(runners(&rules.config, &engine), &settings)
             .map_err(|error| Failure::new(format!("the lanes cannot start: {error}")))?;
         let feed = Feed {
             connection: connection.clone(),
@@ -132,7 +132,7 @@ impl Host {
             metrics,
             live,
             scheduler: lanes.scheduler(),
-            observer,
+            taps: options.taps,
         };
         if let Some(sidecar) = &sidecar {
             sidecar.open(desk::desk(&rules.config, &feed).await?);
@@ -224,6 +224,7 @@ async fn serve_admin(
     control: &Control,
     loader: &Loader,
     (metrics, readiness, desk): (&Metrics, &Readiness, &admin::Desk),
+    (live, taps): (&Live, &Taps),
     background: &mut JoinSet<()>,
 ) -> Result<(), Failure> {
     let Some(settings) = &config.admin else { return Ok(()) };
@@ -237,6 +238,8 @@ async fn serve_admin(
         control: control.clone(),
         metrics: metrics.clone(),
         readiness: readiness.clone(),
+        live: live.clone(),
+        taps: taps.clone(),
         access,
         view: loader.view().clone(),
         desk: desk.clone(),
@@ -280,9 +283,9 @@ fn follow_connection(connection: &Connection, metrics: &Metrics, readiness: &Rea
     });
 }
 
-fn runners(config: &Config, engine: &Engine, tracing: bool) -> Vec<Runner> {
+fn runners(config: &Config, engine: &Engine) -> Vec<Runner> {
     let instances = engine.instances_per_thread(threads(config));
-    (0..lanes(config)).map(|_| Runner::new(Instances::new(instances), tracing)).collect()
+    (0..lanes(config)).map(|_| Runner::new(Instances::new(instances), false)).collect()
 }
 
 /// How many lanes there are, with the spare one, which is not counted as one.
