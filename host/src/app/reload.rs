@@ -165,6 +165,11 @@ impl Loader {
         self.0.following.activated(plan);
         let rules = plan.rules.iter().map(|rule| rule.name.clone()).collect();
         self.0.readiness.keep_dead_letters_of(&rules);
+        let stages = plan.rules.iter().flat_map(|rule| &rule.stages);
+        self.0.metrics.show(
+            plan.rules.iter().map(|rule| (&rule.name, &rule.metrics)),
+            stages.map(|stage| (&stage.plugin, &stage.metrics)),
+        );
         self.0.metrics.retain(&InUse {
             rules,
             sources: plan.sources.keys().cloned().collect(),
