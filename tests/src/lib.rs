@@ -15,10 +15,12 @@ pub mod http;
 mod port;
 mod process;
 pub mod proxy;
+pub mod readers;
 mod registry;
 mod server;
 mod setup;
 pub mod simulation;
+pub mod tap;
 mod trackside;
 
 use std::path::PathBuf;
@@ -31,7 +33,7 @@ pub use port::free_port;
 pub use process::Process;
 pub use registry::{LOGIN, Registry};
 pub use server::{Server, Stored};
-pub use setup::Setup;
+pub use setup::{Setup, cache_folder};
 pub use trackside::{Finished, Trackside, command, command_unread, command_with};
 
 /// How long anything may take before a test gives it up. Generous, since the machine may be busy with other tests.
@@ -67,7 +69,11 @@ pub fn guest(name: &str) -> Vec<u8> {
 }
 
 /// A path that `cargo xtask test` hands to the tests.
-fn provided(variable: &str) -> PathBuf {
+///
+/// # Panics
+/// When it did not.
+#[must_use]
+pub fn provided(variable: &str) -> PathBuf {
     match std::env::var_os(variable) {
         Some(path) => PathBuf::from(path),
         None => panic!("{variable} is not set; end-to-end tests are run by `cargo xtask test`"),
