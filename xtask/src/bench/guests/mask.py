@@ -1,13 +1,13 @@
 """Hides what `mask` hides for the harness: an e-mail address, and all but the end of a telephone and a card number."""
 
-from trackside_plugin import Forward, Message, Selector, Verdict, export
+from trackside_plugin import Forward, Message, Selector, Setup, Verdict, export
 
 KEPT = [0, 2, 4]
 
 
 @export
 class Mask:
-    def __init__(self) -> None:
+    def __init__(self, _settings: dict[str, object], _setup: Setup) -> None:
         self.selector = Selector("$.customer.email", "$.customer.phone", "$.payment.card")
 
     def handle(self, message: Message) -> Verdict:
