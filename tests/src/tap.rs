@@ -16,19 +16,11 @@ pub struct Tap {
 }
 
 impl Tap {
-    /// Opens a tap and reads the revision that it begins with.
+    /// Opens a tap with these lines of headers, and reads the revision that it begins with.
     ///
     /// # Panics
     /// When it is refused.
-    pub async fn open(admin: &str, query: &str) -> Self {
-        Self::open_as(admin, query, "").await
-    }
-
-    /// The same with these lines of headers.
-    ///
-    /// # Panics
-    /// When it is refused.
-    pub async fn open_as(admin: &str, query: &str, headers: &str) -> Self {
+    pub async fn open(admin: &str, query: &str, headers: &str) -> Self {
         let mut tap =
             Self::try_open(admin, query, headers).await.unwrap_or_else(|answer| panic!("refused: {answer:?}"));
         let (name, _) = tap.next().await;

@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use trackside_tests::tap::Tap;
-use trackside_tests::{Finished, Process, Server, Setup, Trackside, command, until};
+use trackside_tests::{Finished, Process, Server, Setup, Trackside, command, command_with, until};
 
 /// The most taps at a time.
 const MAX_TAPS: usize = 8;
@@ -57,7 +57,7 @@ dead-letter = "dead.astray"
 backoff = ["1h"]
 "#;
 
-/// Tokens that may look on, and may see what messages were.
+/// Tokens: one may look on, the other may see what messages were.
 const READER: &str = "reader-0123456789-0123456789-0123456789";
 const ADMIN: &str = "admin-0123456789-0123456789-0123456789";
 
@@ -68,11 +68,6 @@ struct World {
 
 impl World {
     async fn new() -> Self {
-        Self::with("").await
-    }
-
-    /// A world where looking on needs a token.
-    async fn with_tokens() -> Self {
         let token = |role: &str| format!("[admin.tokens.{role}]\nrole = \"{role}\"\ntoken = \"file:{role}.token\"\n");
         let world = Self::with(&format!("{}{}", token("reader"), token("admin"))).await;
         world.setup.write("reader.token", READER);
@@ -80,6 +75,7 @@ impl World {
         world
     }
 
+    /// A world with this in its configuration, and no token unless that has one.
     async fn with(more: &str) -> Self {
         let server = Server::start().await;
         server.stream("ORDERS", &["orders.>", "items.>", "astray.>", "other.>"]).await;
@@ -98,7 +94,7 @@ impl World {
     }
 
     async fn tap(&self, query: &str) -> Tap {
-        Tap::open(&self.setup.admin, query).await
+        Tap::open(&self.setup.admin, query, &bearer(READER)).await
     }
 
     async fn publish(&self, subject: &str, headers: &[(&str, &str)], payload: &str) {
@@ -124,23 +120,38 @@ impl World {
         self.setup.path().join(role).with_extension("token").display().to_string()
     }
 
-    /// `trackside tap` with these arguments, to its end.
+    /// `trackside tap` with these arguments, to its end. It has the token of a reader unless they say otherwise.
     async fn run(&self, arguments: &[&str]) -> Finished {
+        self.run_with(&[("TRACKSIDE_TOKEN_FILE", &self.token("reader"))], arguments).await
+    }
+
+    async fn run_with(&self, environment: &[(&str, &str)], arguments: &[&str]) -> Finished {
         let url = self.url();
         let all: Vec<String> =
             ["tap", "--url", &url].iter().chain(arguments).map(|argument| (*argument).to_owned()).collect();
-        let run = move || command(&all.iter().map(String::as_str).collect::<Vec<_>>(), b"");
+        let environment: Vec<(String, String)> =
+            environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let run = move || {
+            let environment: Vec<_> = environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            command_with(&all.iter().map(String::as_str).collect::<Vec<_>>(), &environment, b"")
+        };
         tokio::task::spawn_blocking(run).await.expect("it can be run")
     }
 
-    /// `trackside tap` with these arguments, once it looks on.
+    /// The same, once it looks on.
     async fn looking(&self, arguments: &[&str]) -> Process {
         let mut command = Command::new(std::env::var_os("TRACKSIDE_BIN").expect("the binary"));
         command.args(["tap", "--url", &self.url()]).args(arguments);
+        command.env("TRACKSIDE_TOKEN_FILE", self.token("reader"));
         let process = Process::spawn(&mut command, &self.setup.path().with_file_name("tap.log"));
         said(&process, "revision").await;
         process
     }
+}
+
+/// The line of a request's headers that has this token.
+fn bearer(token: &str) -> String {
+    format!("Authorization: Bearer {token}\r\n")
 }
 
 /// Waits until a process has said this.
@@ -218,10 +229,9 @@ async fn an_outcome_shows_the_way_and_the_changes_and_never_what_was_there_befor
 
 #[tokio::test]
 async fn what_messages_were_is_shown_to_administrators_alone_and_written_down() {
-    let world = World::with_tokens().await;
+    let world = World::new().await;
     let trackside = Trackside::start(&world.setup).await;
     let admin = &world.setup.admin;
-    let bearer = |token: &str| format!("Authorization: Bearer {token}\r\n");
     for (query, headers, status) in [
         ("", String::new(), 401),
         ("reveal=true", String::new(), 401),
@@ -232,8 +242,8 @@ async fn what_messages_were_is_shown_to_administrators_alone_and_written_down() 
         assert_eq!(refused.status, status, "{refused:?}");
     }
     assert!(!trackside.log().contains("action=\"tap\""));
-    let mut reading = Tap::open_as(admin, "", &bearer(READER)).await;
-    let mut revealing = Tap::open_as(admin, "reveal=true", &bearer(ADMIN)).await;
+    let mut reading = Tap::open(admin, "", &bearer(READER)).await;
+    let mut revealing = Tap::open(admin, "reveal=true", &bearer(ADMIN)).await;
     let audited = trackside.log();
     let audited = audited.lines().find(|line| line.contains("action=\"tap\"")).expect("it is written down");
     assert!(audited.contains("who=\"admin\""), "{audited}");
@@ -253,6 +263,40 @@ async fn what_messages_were_is_shown_to_administrators_alone_and_written_down() 
     revealing.ended().await;
     world.order("orders.eu").await;
     assert_eq!(reading.outcome().await["outcome"], "published");
+    // So does the last one: without any, nobody looks on.
+    let all = std::fs::read_to_string(world.setup.path().join("trackside.toml")).expect("the configuration");
+    let (without, _) = all.split_once("[admin.tokens.").expect("its tokens");
+    world.setup.write("trackside.toml", without);
+    reading.ended().await;
+}
+
+#[tokio::test]
+async fn without_a_token_nothing_is_shown_and_the_command_says_how_to_make_one() {
+    let world = World::with("").await;
+    let _trackside = Trackside::start(&world.setup).await;
+    for (query, headers) in [("", String::new()), ("reveal=true", String::new()), ("", bearer(READER))] {
+        let refused = Tap::try_open(&world.setup.admin, query, &headers).await.expect_err("there is no token");
+        assert!(refused.problem(403).contains("[admin.tokens.NAME]"), "{refused:?}");
+    }
+    let refused = world.run_with(&[], &[]).await;
+    assert_eq!((refused.code, refused.stdout.as_str()), (1, ""));
+    for words in ["403", "`[admin.tokens.NAME]` with `role = \"reader\"` and `token = \"file:PATH\"`", "--token-file"] {
+        assert!(refused.stderr.contains(words), "{words} in {}", refused.stderr);
+    }
+
+    // One that is made while it runs lets in whoever has it, and nobody else.
+    let all = std::fs::read_to_string(world.setup.path().join("trackside.toml")).expect("the configuration");
+    world.setup.write("look.token", READER);
+    world
+        .setup
+        .write("trackside.toml", format!("{all}[admin.tokens.look]\nrole = \"reader\"\ntoken = \"file:look.token\"\n"));
+    let admin = &world.setup.admin;
+    let mut tap = until("the token to be known", async || Tap::try_open(admin, "", &bearer(READER)).await.ok()).await;
+    assert_eq!(tap.next().await.0, "revision");
+    let refused = world.run_with(&[], &[]).await;
+    assert!(refused.stderr.contains("401") && refused.stderr.contains("--token-file"), "{}", refused.stderr);
+    world.order("orders.eu").await;
+    assert_eq!(tap.outcome().await["outcome"], "published");
 }
 
 #[tokio::test]
@@ -345,11 +389,11 @@ async fn there_are_only_so_many_taps_and_one_that_goes_makes_room() {
     for _ in 0..MAX_TAPS {
         taps.push(world.tap("").await);
     }
-    let refused = Tap::try_open(admin, "", "").await.expect_err("there are too many");
+    let refused = Tap::try_open(admin, "", &bearer(READER)).await.expect_err("there are too many");
     assert!(refused.problem(429).contains("8 taps"), "{refused:?}");
     assert_eq!(refused.headers["retry-after"], "5");
     drop(taps.pop());
-    until("a place for a tap", async || Tap::try_open(admin, "", "").await.ok()).await;
+    until("a place for a tap", async || Tap::try_open(admin, "", &bearer(READER)).await.ok()).await;
     // The others look on.
     world.order("orders.eu").await;
     for tap in &mut taps {
@@ -373,7 +417,7 @@ async fn what_cannot_be_looked_at_is_refused_with_what_there_is() {
         ("reveal=yes", 400, "`reveal` is `true` or `false`"),
         ("rules=a", 400, "there is no parameter `rules` here: there is `rule`, `outcome`, `subject` and `reveal`"),
     ] {
-        let refused = Tap::try_open(admin, query, "").await.expect_err(query);
+        let refused = Tap::try_open(admin, query, &bearer(READER)).await.expect_err(query);
         let detail = detail.replace("REVISION", &trackside.revision().await);
         assert!(refused.problem(status).starts_with(&detail), "{refused:?}");
     }
@@ -398,7 +442,7 @@ async fn what_cannot_be_looked_at_is_refused_with_what_there_is() {
 
 #[tokio::test]
 async fn the_command_shows_outcomes_to_people_and_to_programs_and_ends_after_so_many() {
-    let world = World::with_tokens().await;
+    let world = World::new().await;
     let _trackside = Trackside::start(&world.setup).await;
     let (reader, admin) = (world.token("reader"), world.token("admin"));
     let mut people = world.looking(&["--token-file", &reader, "--rule", "orders", "--count", "2"]).await;

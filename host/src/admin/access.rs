@@ -149,10 +149,7 @@ impl Access {
     /// Whether whoever sent these headers may still do what needs this role, for what goes on for long.
     pub(super) fn still_lets(&self, headers: &HeaderMap, role: Role) -> bool {
         let tokens = self.0.credentials.tokens();
-        match bearer(headers).and_then(|token| tokens.find(token)) {
-            Some((_, has)) => has >= role,
-            None => tokens.is_empty() && role == Role::Reader,
-        }
+        bearer(headers).and_then(|token| tokens.find(token)).is_some_and(|(_, has)| has >= role)
     }
 
     fn admit(&self, need: Need, request: &Request) -> Result<Caller, Problem> {
@@ -164,7 +161,11 @@ impl Access {
                 Open::Everybody => Ok(Caller { token: None, from }),
                 Open::ThisMachine if self.0.local => Ok(Caller { token: None, from }),
                 Open::ThisMachine | Open::Nobody => {
-                    let detail = "this needs a token, and the configuration has none: see `[admin.tokens.NAME]`";
+                    let detail = format!(
+                        "this needs a token, and the configuration has none: make one by a table \
+                         `[admin.tokens.NAME]` with `role = \"{}\"` and `token = \"file:PATH\"`",
+                        need.role.as_str()
+                    );
                     Err(Problem::new(StatusCode::FORBIDDEN, detail))
                 }
             };

@@ -24,10 +24,8 @@ const MAX_BODY_BYTES: usize = 4096;
 const MONITORING: Need = Need { role: Role::Reader, open: Open::Everybody };
 /// What was there before there were tokens.
 const STATUS: Need = Need { role: Role::Reader, open: Open::ThisMachine };
-/// What rules have made of messages; what these were before needs more, see `tap`.
-const TAP: Need = Need { role: Role::Reader, open: Open::ThisMachine };
 const RELOAD: Need = Need { role: Role::Admin, open: Open::ThisMachine };
-/// What there is.
+/// What there is, and what rules make of messages; what these were before needs more, see `Access::reveal`.
 const LOOK: Need = Need { role: Role::Reader, open: Open::Nobody };
 /// What changes something.
 const CHANGE: Need = Need { role: Role::Admin, open: Open::Nobody };
@@ -47,7 +45,6 @@ pub(super) fn router(admin: Admin, reach: Reach) -> Router {
         .route("/v1/openapi.json", get(openapi::document));
     let monitoring = Router::new().route("/metrics", get(metrics)).route_layer(need(MONITORING));
     let status = Router::new().route("/v1/revision", get(revisions::revision)).route_layer(need(STATUS));
-    let tap = Router::new().route("/v1/tap", get(tap)).route_layer(need(TAP));
     let reload =
         Router::new().route("/v1/reload", post(revisions::reload)).route_layer(acting()).route_layer(need(RELOAD));
     let looking = Router::new()
@@ -57,6 +54,7 @@ pub(super) fn router(admin: Admin, reach: Reach) -> Router {
         .route("/v1/plugins", get(rules::plugins))
         .route("/v1/dead-letters", get(letters::list))
         .route("/v1/dead-letters/{stream}/{sequence}", get(letters::show))
+        .route("/v1/tap", get(tap))
         .route_layer(need(LOOK));
     let changing = Router::new()
         .route("/v1/rules/{file}", put(revisions::put))
@@ -67,7 +65,7 @@ pub(super) fn router(admin: Admin, reach: Reach) -> Router {
         .route("/v1/try", post(trial::run))
         .route_layer(acting())
         .route_layer(need(CHANGE));
-    let router = open.merge(monitoring).merge(status).merge(reload).merge(tap).merge(looking).merge(changing);
+    let router = open.merge(monitoring).merge(status).merge(reload).merge(looking).merge(changing);
     router
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path"))
         .method_not_allowed_fallback(async || {

@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::control::{Compiled, Controller, Rejection, Wanted};
 use crate::names::{PluginName, Revision, SourceName};
+use crate::pipeline::Ending;
 use crate::plan::{Plan, View};
 use crate::telemetry::{Build, Condition, Metrics, Readiness};
 
@@ -244,6 +245,9 @@ fn the_documents_have_every_path_and_no_other() {
     let document = std::fs::read_to_string(document).expect("the document");
     let rows = document.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
     let mut rows: Vec<&str> = rows.map(|(request, _)| request).filter(|request| request.contains(" /")).collect();
+    let outcomes = &api["paths"]["/v1/tap"]["get"]["parameters"][1];
+    let known: Vec<_> = Ending::ALL.iter().map(|ending| Value::from(ending.as_str())).collect();
+    assert_eq!((&outcomes["name"], &outcomes["schema"]["enum"]), (&Value::from("outcome"), &Value::from(known)));
     routes.sort();
     rows.sort_unstable();
     operations.sort();

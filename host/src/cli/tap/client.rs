@@ -117,7 +117,9 @@ impl Client {
         }
         let detail = detail(answer.into_body()).await.unwrap_or_else(|| "it does not say why".to_owned());
         let help = match status {
-            StatusCode::UNAUTHORIZED if self.token_file.is_none() => "; give a token by --token-file",
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if self.token_file.is_none() => {
+                "; give the token by --token-file"
+            }
             StatusCode::UNAUTHORIZED => "; the token of --token-file is not the one that it takes",
             _ => "",
         };
