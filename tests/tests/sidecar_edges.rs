@@ -136,7 +136,7 @@ async fn nothing_is_lost_when_trackside_is_killed_while_it_posts_and_is_subscrib
     let trackside = world.started().await;
     let mut handed = BTreeSet::new();
     let mut subscriber = Subscriber::subscribe(&world.sidecar, "app", 16).await;
-    let mut take = async |subscriber: &mut Subscriber| {
+    let take = async |subscriber: &mut Subscriber| {
         let event = subscriber.next().await?;
         let id = event["id"].as_str().expect("an id").to_owned();
         let (status, _) = ask(&world.sidecar, "POST", &format!("/v1/ack/{id}")).await;
