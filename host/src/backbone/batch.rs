@@ -27,8 +27,8 @@ const BATCH_ID: &str = "Nats-Batch-Id";
 const BATCH_SEQUENCE: &str = "Nats-Batch-Sequence";
 const BATCH_COMMIT: &str = "Nats-Batch-Commit";
 
-/// What became of a batch, which is waited for by each of its messages.
-pub(super) type Together = Shared<BoxFuture<'static, Result<Confirmed, PublishError>>>;
+/// What became of a batch, message by message, which is waited for by each of them.
+pub(super) type Together = Shared<BoxFuture<'static, Result<Arc<[Confirmed]>, PublishError>>>;
 
 impl NatsPublisher {
     /// See [`Publisher::publish_together`](super::Publisher::publish_together).
@@ -53,8 +53,8 @@ impl NatsPublisher {
             places.push((position, last.subject.clone()));
             let first = group.into_iter().map(|(_, message)| message).collect();
             let sent = self.publish_batch(stream, first, last).await;
-            for (position, subject) in places {
-                let pending = sent.clone().map(|sent| Pending { subject, kind: PendingKind::Together(sent) });
+            for (place, (position, subject)) in places.into_iter().enumerate() {
+                let pending = sent.clone().map(|sent| Pending { subject, kind: PendingKind::Together(sent, place) });
                 results.push((position, pending));
             }
         }
@@ -144,7 +144,7 @@ impl NatsPublisher {
         stream: &str,
         commit: Pending,
         messages: Vec<Outgoing>,
-    ) -> Result<Confirmed, PublishError> {
+    ) -> Result<Arc<[Confirmed]>, PublishError> {
         match commit.confirmed().await {
             Err(PublishError::Stream { code, .. }) if ErrorCode(code) == ErrorCode::ATOMIC_PUBLISH_DISABLED => {
                 Err(PublishError::NotTogether {
@@ -161,26 +161,31 @@ impl NatsPublisher {
             {
                 self.complete(messages).await
             }
-            other => other,
+            other => other.map(|last| each(last, messages.len())),
         }
     }
 
     /// Stores what is missing of a batch of which the stream has something. It has all of it, unless the rules have
     /// changed since or the duplicate window has begun to forget it; what is missing comes to what is there, one by
     /// one, and should that fail, the message is tried again.
-    async fn complete(&self, messages: Vec<Outgoing>) -> Result<Confirmed, PublishError> {
+    async fn complete(&self, messages: Vec<Outgoing>) -> Result<Arc<[Confirmed]>, PublishError> {
         let mut sent = Vec::with_capacity(messages.len());
         for message in messages {
             sent.push(self.publish(message).await?);
         }
-        let (mut last, mut all_there) = (Confirmed::Flushed, true);
+        let mut confirmed = Vec::with_capacity(sent.len());
         for pending in sent {
-            last = pending.confirmed().await?;
-            all_there &= matches!(last, Confirmed::Stored { duplicate: true, .. });
+            confirmed.push(pending.confirmed().await?);
         }
-        if let Confirmed::Stored { duplicate, .. } = &mut last {
-            *duplicate = all_there;
-        }
-        Ok(last)
+        Ok(confirmed.into())
     }
+}
+
+/// Where each message of a batch is, by the last one, which alone is answered: they are stored one right after another.
+fn each(last: Confirmed, count: usize) -> Arc<[Confirmed]> {
+    let Confirmed::Stored { stream, sequence, duplicate } = last else { return vec![last; count].into() };
+    let at = |sequence| Confirmed::Stored { stream: stream.clone(), sequence, duplicate };
+    let mut all: Vec<_> = (0..=sequence).rev().take(count).map(at).collect();
+    all.reverse();
+    all.into()
 }

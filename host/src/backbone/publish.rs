@@ -210,7 +210,8 @@ pub(super) enum PendingKind {
         publisher: NatsPublisher,
         connects: u64,
     },
-    Together(Together),
+    /// With its place in the batch.
+    Together(Together, usize),
     Memory(memory::Pending),
 }
 
@@ -227,7 +228,7 @@ impl std::fmt::Debug for PendingKind {
             Self::Stored { .. } => "Stored",
             Self::Batched(_) => "Batched",
             Self::Flushed { .. } => "Flushed",
-            Self::Together(_) => "Together",
+            Self::Together(..) => "Together",
             Self::Memory(_) => "Memory",
         })
     }
@@ -262,8 +263,7 @@ impl Publisher {
         }
     }
 
-    /// Publishes the outputs of one message: those that one stream takes are stored together or not at all, and their
-    /// results tell the same. The others are published as by [`publish`](Self::publish). There is a result for each
+    /// Publishes the outputs of one message: those that one stream takes are stored together or not at all. The others are published as by [`publish`](Self::publish). There is a result for each
     /// output, in the order of the outputs.
     ///
     /// A batch of which the stream has something already is completed instead of stored again.
@@ -435,7 +435,7 @@ impl Pending {
     #[must_use]
     pub fn is_stored(&self) -> bool {
         match &self.kind {
-            PendingKind::Stored { .. } | PendingKind::Batched(_) | PendingKind::Together(_) => true,
+            PendingKind::Stored { .. } | PendingKind::Batched(_) | PendingKind::Together(..) => true,
             PendingKind::Flushed { .. } => false,
             PendingKind::Memory(pending) => pending.is_stored(),
         }
@@ -453,7 +453,7 @@ impl Pending {
             PendingKind::Flushed { publisher, connects } => {
                 return publisher.flush(&subject, connects).await.map(|()| Confirmed::Flushed);
             }
-            PendingKind::Together(outcome) => return outcome.await,
+            PendingKind::Together(outcome, place) => return outcome.await.map(|all| all[place].clone()),
             PendingKind::Memory(pending) => return pending.confirmed().await,
         };
         // A confirmation cannot outlive the connection it would have come by: waiting on would only cost time.

@@ -68,9 +68,9 @@ async fn what_one_stream_takes_becomes_one_batch_and_everything_else_is_publishe
     outputs.push(Outgoing { confirm: Confirm::Stream, ..outgoing("nobody.b", "nobody.b") });
     let results = publish_together(&connection, outputs).await;
     // The flushed one was sent before the batch.
-    let batch = confirmed("CLEAN", 4, false);
-    assert_eq!(results[..2], [batch.clone(), confirmed("REST", 1, false)]);
-    assert_eq!(results[2..6], [Ok(Confirmed::Flushed), batch.clone(), batch, Ok(Confirmed::Flushed)]);
+    let batch = |sequence| confirmed("CLEAN", sequence, false);
+    assert_eq!(results[..2], [batch(2), confirmed("REST", 1, false)]);
+    assert_eq!(results[2..6], [Ok(Confirmed::Flushed), batch(3), batch(4), Ok(Confirmed::Flushed)]);
     assert!(matches!(results[6], Err(PublishError::NoStream { .. })), "{:?}", results[6]);
 
     let found = stored(&other, "CLEAN").await;
@@ -97,8 +97,9 @@ async fn a_batch_with_one_message_that_the_stream_refuses_stores_nothing() {
 async fn a_batch_that_comes_again_is_confirmed_and_stored_once() {
     let (_server, other, connection) = start().await;
     let outputs: Vec<_> = ["a", "b", "c"].iter().map(|id| outgoing("clean.a", id)).collect();
-    assert_eq!(publish_together(&connection, outputs.clone()).await, vec![confirmed("CLEAN", 3, false); 3]);
-    assert_eq!(publish_together(&connection, outputs).await, vec![confirmed("CLEAN", 3, true); 3]);
+    let all = |duplicate| [1, 2, 3].map(|sequence| confirmed("CLEAN", sequence, duplicate));
+    assert_eq!(publish_together(&connection, outputs.clone()).await, all(false));
+    assert_eq!(publish_together(&connection, outputs).await, all(true));
     assert_eq!(stored(&other, "CLEAN").await.len(), 3);
 }
 
@@ -107,7 +108,8 @@ async fn a_batch_of_which_the_stream_has_a_part_is_completed() {
     let (_server, other, connection) = start().await;
     let outputs: Vec<_> = ["a", "b", "c"].iter().map(|id| outgoing("clean.a", id)).collect();
     publish_together(&connection, outputs[..2].to_vec()).await;
-    assert_eq!(publish_together(&connection, outputs).await, vec![confirmed("CLEAN", 3, false); 3]);
+    let all = [(1, true), (2, true), (3, false)].map(|(sequence, known)| confirmed("CLEAN", sequence, known));
+    assert_eq!(publish_together(&connection, outputs).await, all);
     let ids: Vec<_> = stored(&other, "CLEAN").await.into_iter().map(|(_, batch)| batch.is_some()).collect();
     assert_eq!(ids, [true, true, false]);
 }
