@@ -15,6 +15,7 @@ use crate::{Process, Setup, provided, until};
 pub struct Trackside {
     process: Process,
     admin: String,
+    token: Option<String>,
 }
 
 /// A `trackside` that has ended.
@@ -135,7 +136,13 @@ impl Trackside {
         command.args(arguments).arg(directory).envs(environment.iter().copied()).env("NO_COLOR", "1");
         let log = directory.with_file_name("trackside.log");
         let process = Process::spawn(&mut command, &log);
-        Self { process, admin: admin.to_owned() }
+        Self { process, admin: admin.to_owned(), token: None }
+    }
+
+    /// From now on, the admin API is asked with this token.
+    #[must_use]
+    pub fn with_token(self, token: &str) -> Self {
+        Self { token: Some(token.to_owned()), ..self }
     }
 
     /// Waits until it is ready.
@@ -146,7 +153,7 @@ impl Trackside {
         let admin = self.admin.clone();
         until("trackside to be ready", async || {
             assert!(!self.process.has_ended(), "trackside ended:\n{}", self.process.output());
-            (http(&admin, "GET", "/readyz").await?.0 == 200).then_some(())
+            (http(&admin, "GET", "/readyz", None).await?.0 == 200).then_some(())
         })
         .await;
     }
@@ -156,7 +163,8 @@ impl Trackside {
     /// # Panics
     /// When there is no answer.
     pub async fn admin(&self, method: &str, path: &str) -> (u16, String) {
-        http(&self.admin, method, path).await.unwrap_or_else(|| panic!("no answer to {method} {path}"))
+        let answer = http(&self.admin, method, path, self.token.as_deref()).await;
+        answer.unwrap_or_else(|| panic!("no answer to {method} {path}"))
     }
 
     /// The revision in force.
@@ -205,10 +213,11 @@ impl Trackside {
 }
 
 /// A request of HTTP/1.1; `None` while nobody answers.
-async fn http(address: &str, method: &str, path: &str) -> Option<(u16, String)> {
+async fn http(address: &str, method: &str, path: &str, token: Option<&str>) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(address).await.ok()?;
+    let token = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
     let request =
-        format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: 0\r\nConnection: close\r\n{token}\r\n");
     stream.write_all(request.as_bytes()).await.ok()?;
     let mut response = String::new();
     stream.read_to_string(&mut response).await.ok()?;

@@ -93,6 +93,11 @@ impl World {
         self.setup.write("rules/orders.toml", RULES.replace("VERSION", version));
     }
 
+    /// Starts it; what it is asked has the token of a reader.
+    async fn start(&self) -> Trackside {
+        Trackside::start(&self.setup).await.with_token(READER)
+    }
+
     async fn tap(&self, query: &str) -> Tap {
         Tap::open(&self.setup.admin, query, &bearer(READER)).await
     }
@@ -172,7 +177,7 @@ fn changed(output: &Value) -> Vec<String> {
 #[tokio::test]
 async fn an_outcome_shows_the_way_and_the_changes_and_never_what_was_there_before() {
     let world = World::new().await;
-    let trackside = Trackside::start(&world.setup).await;
+    let trackside = world.start().await;
     let mut tap = world.tap("").await;
     world.order("orders.eu").await;
     let seen = tap.outcome().await;
@@ -230,7 +235,7 @@ async fn an_outcome_shows_the_way_and_the_changes_and_never_what_was_there_befor
 #[tokio::test]
 async fn what_messages_were_is_shown_to_administrators_alone_and_written_down() {
     let world = World::new().await;
-    let trackside = Trackside::start(&world.setup).await;
+    let trackside = world.start().await;
     let admin = &world.setup.admin;
     for (query, headers, status) in [
         ("", String::new(), 401),
@@ -302,7 +307,7 @@ async fn without_a_token_nothing_is_shown_and_the_command_says_how_to_make_one()
 #[tokio::test]
 async fn several_taps_see_what_each_of_them_asked_for() {
     let world = World::new().await;
-    let _trackside = Trackside::start(&world.setup).await;
+    let _trackside = world.start().await;
     let mut by_rule = world.tap("rule=items").await;
     let mut by_outcome = world.tap("outcome=dead-lettered").await;
     let mut by_subject = world.tap("subject=*.us").await;
@@ -332,7 +337,7 @@ async fn several_taps_see_what_each_of_them_asked_for() {
 #[tokio::test]
 async fn a_tap_survives_a_reload_and_is_told_of_it() {
     let world = World::new().await;
-    let trackside = Trackside::start(&world.setup).await;
+    let trackside = world.start().await;
     let mut tap = world.tap("rule=orders").await;
     world.order("orders.eu").await;
     assert_eq!(tap.outcome().await["outputs"][0]["payload"]["card"], "one");
@@ -358,7 +363,7 @@ async fn a_tap_that_does_not_read_slows_nothing_and_is_told_how_much_it_missed()
         last = Some(context.publish("orders.eu", payload).await.expect("the client can publish"));
     }
     last.expect("there are some").await.expect("the stream stores it");
-    let trackside = Trackside::start(&world.setup).await;
+    let trackside = world.start().await;
     let mut tap = world.tap("").await;
     // All of it is done while nothing is read.
     world.server.settled("ORDERS", DURABLE).await;
@@ -383,7 +388,7 @@ async fn a_tap_that_does_not_read_slows_nothing_and_is_told_how_much_it_missed()
 #[tokio::test]
 async fn there_are_only_so_many_taps_and_one_that_goes_makes_room() {
     let world = World::new().await;
-    let _trackside = Trackside::start(&world.setup).await;
+    let _trackside = world.start().await;
     let admin = &world.setup.admin;
     let mut taps = Vec::new();
     for _ in 0..MAX_TAPS {
@@ -404,7 +409,7 @@ async fn there_are_only_so_many_taps_and_one_that_goes_makes_room() {
 #[tokio::test]
 async fn what_cannot_be_looked_at_is_refused_with_what_there_is() {
     let world = World::new().await;
-    let trackside = Trackside::start(&world.setup).await;
+    let trackside = world.start().await;
     let admin = &world.setup.admin;
     for (query, status, detail) in [
         (
@@ -443,7 +448,7 @@ async fn what_cannot_be_looked_at_is_refused_with_what_there_is() {
 #[tokio::test]
 async fn the_command_shows_outcomes_to_people_and_to_programs_and_ends_after_so_many() {
     let world = World::new().await;
-    let _trackside = Trackside::start(&world.setup).await;
+    let _trackside = world.start().await;
     let (reader, admin) = (world.token("reader"), world.token("admin"));
     let mut people = world.looking(&["--token-file", &reader, "--rule", "orders", "--count", "2"]).await;
     let url = world.url();
@@ -477,13 +482,13 @@ async fn the_command_shows_outcomes_to_people_and_to_programs_and_ends_after_so_
 #[tokio::test]
 async fn the_command_waits_for_a_host_that_restarts_and_ends_by_an_interrupt() {
     let world = World::new().await;
-    let trackside = Trackside::start(&world.setup).await;
+    let trackside = world.start().await;
     let mut looking = world.looking(&[]).await;
     world.order("orders.eu").await;
     said(&looking, "clean.eu").await;
     trackside.kill();
     said(&looking, "looking for it again").await;
-    let _trackside = Trackside::start(&world.setup).await;
+    let _trackside = world.start().await;
     said(&looking, "what became of messages meanwhile was not seen").await;
     world.order("orders.us").await;
     said(&looking, "clean.us").await;
