@@ -16,6 +16,7 @@ pub mod pages;
 mod port;
 mod process;
 pub mod proxy;
+pub mod readers;
 mod registry;
 mod server;
 mod setup;
@@ -32,7 +33,7 @@ pub use port::free_port;
 pub use process::Process;
 pub use registry::{LOGIN, Registry};
 pub use server::{Server, Stored};
-pub use setup::Setup;
+pub use setup::{Setup, cache_folder};
 pub use trackside::{Finished, Trackside, command, command_unread, command_with};
 
 /// How long anything may take before a test gives it up. Generous, since the machine may be busy with other tests.

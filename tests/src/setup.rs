@@ -68,6 +68,7 @@ impl Setup {
 }
 
 /// Compiled components are shared by all tests, so that each compiles only once.
-fn cache_folder() -> PathBuf {
+#[must_use]
+pub fn cache_folder() -> PathBuf {
     provided("TRACKSIDE_BIN").parent().expect("a binary is in a folder").join("test-component-cache")
 }

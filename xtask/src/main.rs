@@ -12,7 +12,9 @@ mod fuzz;
 mod hostile;
 mod instructions;
 mod nats;
+mod pip;
 mod process;
+mod readers;
 mod registry;
 mod release;
 mod shell;
@@ -63,6 +65,8 @@ enum Task {
     NatsServer,
     /// Print the path of an OCI registry for the tests, fetching one where there is none
     Registry,
+    /// Print the folder of the parsers that tests have files read by, fetching them and installing the programs
+    Readers,
     /// Build target/release/trackside with the standard plugins in it
     Build,
     /// Run every test: plugins, host and end to end against a real nats-server
@@ -138,6 +142,10 @@ async fn perform(args: Args) -> Result<()> {
         }
         Task::Registry => {
             println!("{}", registry::provision(&workspace).await?.display());
+            Ok(())
+        }
+        Task::Readers => {
+            println!("{}", readers::provision(&workspace).await?.display());
             Ok(())
         }
         Task::Build => release::build(&workspace).await.map(drop),

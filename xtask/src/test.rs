@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::cargo::{BUILD_LIMIT, Workspace};
 use crate::steps::Steps;
-use crate::{conformance, instructions, nats, registry, shell, simulate, wasm};
+use crate::{conformance, instructions, nats, readers, registry, shell, simulate, wasm};
 
 /// The plugins' own tests, natively: against the SDK's in-memory message.
 pub(crate) async fn plugins_natively(workspace: &Workspace) -> Result<()> {
@@ -22,6 +22,7 @@ pub(crate) async fn everything(workspace: &Workspace) -> Result<()> {
     let server = steps.step("nats-server", nats::provision(workspace)).await?;
     println!("{} {}, {}", server.path.display(), server.version, server.origin);
     let registry = steps.step("registry", registry::provision(workspace)).await?;
+    let readers = steps.step("readers", readers::provision(workspace)).await?;
     steps.step("plugins to Wasm", wasm::build_plugins(workspace)).await?;
     steps.step("guests to Wasm", wasm::build_guests(workspace)).await?;
     steps.step("plugins, natively", plugins_natively(workspace)).await?;
@@ -29,7 +30,7 @@ pub(crate) async fn everything(workspace: &Workspace) -> Result<()> {
     steps.step("instructions", instructions::as_test(workspace)).await?;
     steps.step("conformance", conformance::as_test(workspace)).await?;
     steps.step("simulation", simulate::as_test(workspace)).await?;
-    steps.step("tests", tests(workspace, &server, &registry)).await?;
+    steps.step("tests", tests(workspace, &server, &registry, &readers)).await?;
     steps.print_times();
     Ok(())
 }
@@ -42,10 +43,10 @@ pub(crate) async fn build(workspace: &Workspace) -> Result<()> {
     shell::run("building the workspace", &mut cargo, BUILD_LIMIT).await
 }
 
-async fn tests(workspace: &Workspace, server: &nats::Server, registry: &Path) -> Result<()> {
+async fn tests(workspace: &Workspace, server: &nats::Server, registry: &Path, readers: &Path) -> Result<()> {
     let mut cargo = workspace.cargo();
     cargo.args(["test", "--workspace"]).env("NATS_SERVER", &server.path);
-    cargo.env("DOCKER_REGISTRY", registry);
+    cargo.env("DOCKER_REGISTRY", registry).env("READERS", readers);
     cargo.env("TRACKSIDE_BIN", workspace.target.join("debug").join("trackside"));
     shell::run("the workspace's tests", &mut cargo, BUILD_LIMIT).await
 }

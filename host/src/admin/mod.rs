@@ -1,6 +1,8 @@
 //! The HTTP listener for operators and their tools: is it alive, is it ready, what does it count, which revision runs,
 //! and reload. It holds no state of its own: it asks [`Control`], [`Metrics`] and [`Readiness`].
 
+mod accept;
+mod access;
 mod guard;
 mod problem;
 mod routes;
@@ -9,6 +11,8 @@ mod server;
 use crate::control::Control;
 use crate::telemetry::{Metrics, Readiness};
 
+pub(crate) use accept::{Door, Places};
+pub use access::{Access, AuditError, Credentials, Fresh};
 pub(crate) use guard::{Reach, guard};
 pub(crate) use problem::Problem;
 pub use server::serve;
@@ -22,6 +26,8 @@ pub struct Admin {
     pub metrics: Metrics,
     /// Whether Trackside is ready.
     pub readiness: Readiness,
+    /// Who may do what.
+    pub access: Access,
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::admin::{self, Admin};
+use crate::admin::{self, Access, Admin};
 use crate::backbone::{self, Connection};
 use crate::control::{Control, Controller, FileWatch, follow_hangups};
 use crate::pipeline::{Lanes, LanesSettings, Observer, Runner};
@@ -17,6 +17,7 @@ use crate::plan::{Live, Plan};
 use crate::plugins::{Engine, Instances, KeyValue};
 use crate::rules::{Auth, Config};
 use crate::sidecar::{self, Sidecar};
+use crate::telemetry::supervisor::{self, Progress};
 use crate::telemetry::{Condition, Metrics, Readiness};
 
 use super::Failure;
@@ -54,6 +55,7 @@ pub async fn run(directory: &Path, options: RunOptions) -> Result<(), Failure> {
         _ = early.wait_for(|stop| *stop) => Ok(()),
         host = Host::start(directory, options) => {
             let host = host?;
+            supervisor::tell(Progress::Running);
             host.wait(stopping).await;
             host.drain().await
         }
@@ -92,10 +94,11 @@ impl Host {
             readiness.set(Condition::Source(name.clone()), Err("not open yet".to_owned()));
         }
         let mut background = JoinSet::new();
+        background.spawn(supervisor::follow(readiness.clone()));
         let (control, live, loader) =
             control(&directory, &as_written, &engine, (&metrics, &readiness), &mut background).await?;
         readiness.set(Condition::Revision, Ok(()));
-        serve_admin(&rules.config, &control, &metrics, &readiness, &mut background).await?;
+        serve_admin(&rules.config, &control, &loader, (&metrics, &readiness), &mut background).await?;
         let sidecar = serve_sidecar(&rules.config, &loader, &readiness, &mut background).await?;
 
         let connection =
@@ -138,6 +141,7 @@ impl Host {
         // An error means that nobody listens for signals any more, which is as good as one.
         let _ = stopping.wait_for(|stop| *stop).await;
         tracing::info!("draining");
+        supervisor::tell(Progress::Stopping);
         self.readiness.set(Condition::Running, Err("draining".to_owned()));
     }
 
@@ -210,16 +214,18 @@ async fn control(
 async fn serve_admin(
     config: &Config,
     control: &Control,
-    metrics: &Metrics,
-    readiness: &Readiness,
+    loader: &Loader,
+    (metrics, readiness): (&Metrics, &Readiness),
     background: &mut JoinSet<()>,
 ) -> Result<(), Failure> {
     let Some(settings) = &config.admin else { return Ok(()) };
+    let access = Access::new(settings, loader.credentials().clone());
+    let access = access.map_err(|error| Failure::new(format!("{error}; see `[admin] audit`")))?;
     let listener = TcpListener::bind(settings.listen).await.map_err(|error| {
         Failure::new(format!("the admin API cannot listen at {}: {error}; see `[admin] listen`", settings.listen))
     })?;
     tracing::info!(listen = %settings.listen, "the admin API listens");
-    let admin = Admin { control: control.clone(), metrics: metrics.clone(), readiness: readiness.clone() };
+    let admin = Admin { control: control.clone(), metrics: metrics.clone(), readiness: readiness.clone(), access };
     background.spawn(admin::serve(listener, admin));
     Ok(())
 }

@@ -10,6 +10,11 @@ use serde::Deserialize;
 use super::wire::{JetStreamError, Wire};
 use crate::message::SubjectPattern;
 
+/// The oldest server that knows fast ingest: major and minor version.
+const MIN_FAST_INGEST: (i64, i64) = (2, 14);
+/// What the `nats` tool is told to have a stream allow it.
+const ALLOW: &str = " --allow-fast";
+
 /// A stream that has to be there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequiredStream {
@@ -19,6 +24,8 @@ pub struct RequiredStream {
     pub subjects: Vec<SubjectPattern>,
     /// What has to be so.
     pub need: Need,
+    /// Whether it has to allow fast ingest.
+    pub allow_batched: bool,
     /// Whether it is made if it does not exist, also by who does not make all of them.
     pub make: bool,
     /// What needs it, for the error, such as `source "orders"`.
@@ -36,15 +43,26 @@ pub enum Need {
     TakenByAny,
 }
 
-/// A stream that is not there, or does not take what it has to.
+/// What a stream lacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lack {
+    /// It does not exist.
+    Everything,
+    /// It does not take these subjects.
+    Subjects(Vec<SubjectPattern>),
+    /// It does not allow fast ingest.
+    FastIngest,
+}
+
+/// A stream that is not there, or is not as it has to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingStream {
     /// Its name.
     pub name: String,
     /// What needs it.
     pub why: String,
-    /// Subjects that the stream does not take, if it exists; `None` if it does not.
-    pub not_taken: Option<Vec<SubjectPattern>>,
+    /// What it lacks.
+    pub lacks: Lack,
     /// The command that puts it right.
     pub command: String,
 }
@@ -52,9 +70,22 @@ pub struct MissingStream {
 /// Why not all streams are there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EnsureError {
-    /// These are missing or lack subjects.
+    /// These are missing or lack something.
     #[error("{}", Listing(.0))]
     Missing(Vec<MissingStream>),
+    /// The server cannot do what is asked of a stream.
+    #[error(
+        "stream `{stream}` of {why} cannot allow fast ingest: the NATS server is {version}, and can do so from \
+         {}.{} on; update it, or take `allow-batched` out", MIN_FAST_INGEST.0, MIN_FAST_INGEST.1
+    )]
+    TooOld {
+        /// The stream.
+        stream: String,
+        /// What needs it.
+        why: String,
+        /// The server's version.
+        version: String,
+    },
     /// The server could not be asked, or refused to make one.
     #[error("stream `{stream}` of {why}: {error}")]
     JetStream {
@@ -82,9 +113,10 @@ impl fmt::Display for Listing<'_> {
         for (position, missing) in self.0.iter().enumerate() {
             let line = if position == 0 { "" } else { "\n" };
             write!(f, "{line}stream `{}` of {} ", missing.name, missing.why)?;
-            match &missing.not_taken {
-                None => f.write_str("does not exist; make it with:")?,
-                Some(subjects) => write!(f, "does not take `{}`; change it with:", join(subjects, "`, `"))?,
+            match &missing.lacks {
+                Lack::Everything => f.write_str("does not exist; make it with:")?,
+                Lack::Subjects(subjects) => write!(f, "does not take `{}`; change it with:", join(subjects, "`, `"))?,
+                Lack::FastIngest => f.write_str("does not allow fast ingest; change it with:")?,
             }
             write!(f, "\n    {}", missing.command)?;
         }
@@ -116,6 +148,8 @@ struct Names {
 struct FoundConfig {
     #[serde(default)]
     subjects: Vec<String>,
+    #[serde(default)]
+    allow_batched: bool,
 }
 
 /// The stream, or `None` if it does not exist.
@@ -142,19 +176,41 @@ pub(super) async fn ensure(wire: &Wire, required: &[RequiredStream], create: boo
             stream.to_mut().subjects = untaken;
         }
         let stream = &*stream;
+        if stream.allow_batched {
+            can_ingest(wire, stream)?;
+        }
         match find(wire, &stream.name).await.map_err(failed)? {
             None if create || stream.make => make(wire, stream).await.map_err(failed)?,
             None => missing.push(MissingStream {
                 name: stream.name.clone(),
                 why: stream.why.clone(),
-                not_taken: None,
-                command: add_command(&stream.name, &stream.subjects),
+                lacks: Lack::Everything,
+                command: add_command(&stream.name, &stream.subjects) + if stream.allow_batched { ALLOW } else { "" },
             }),
             Some(_) if stream.need == Need::Exists => {}
-            Some(found) => missing.extend(lacking(stream, &found.config.subjects)),
+            Some(found) => {
+                missing.extend(lacking(stream, &found.config.subjects));
+                if stream.allow_batched && !found.config.allow_batched {
+                    missing.push(MissingStream {
+                        name: stream.name.clone(),
+                        why: stream.why.clone(),
+                        lacks: Lack::FastIngest,
+                        command: format!("nats stream edit {}{ALLOW}", stream.name),
+                    });
+                }
+            }
         }
     }
     if missing.is_empty() { Ok(()) } else { Err(EnsureError::Missing(missing)) }
+}
+
+fn can_ingest(wire: &Wire, stream: &RequiredStream) -> Result<(), EnsureError> {
+    let (major, minor) = MIN_FAST_INGEST;
+    if wire.client.is_server_compatible(major, minor, 0) {
+        return Ok(());
+    }
+    let version = wire.client.server_info().version;
+    Err(EnsureError::TooOld { stream: stream.name.clone(), why: stream.why.clone(), version })
 }
 
 /// The names of the streams that take some subject of this pattern.
@@ -189,7 +245,8 @@ fn lacking(stream: &RequiredStream, has: &[String]) -> Option<MissingStream> {
     }
     let all: Vec<&str> = has.iter().map(String::as_str).chain(not_taken.iter().map(SubjectPattern::as_str)).collect();
     let command = format!("nats stream edit {} --subjects \"{}\"", stream.name, all.join(","));
-    Some(MissingStream { name: stream.name.clone(), why: stream.why.clone(), not_taken: Some(not_taken), command })
+    let lacks = Lack::Subjects(not_taken);
+    Some(MissingStream { name: stream.name.clone(), why: stream.why.clone(), lacks, command })
 }
 
 /// Makes a stream in files, without limits. Somebody else making the same one meanwhile is fine.
@@ -203,6 +260,7 @@ async fn make(wire: &Wire, stream: &RequiredStream) -> Result<(), JetStreamError
         subjects: subjects.clone(),
         storage: StorageType::File,
         retention: RetentionPolicy::Limits,
+        allow_batch_publish: stream.allow_batched,
         ..Config::default()
     };
     wire.api::<serde::de::IgnoredAny>(format!("STREAM.CREATE.{}", stream.name), &config).await?;

@@ -5,6 +5,7 @@ mod dead;
 mod dev;
 mod explain;
 mod graph;
+mod manual;
 mod output;
 mod plugin;
 mod run;
@@ -76,6 +77,10 @@ enum Command {
     /// Makes, builds and looks at plugins.
     #[command(subcommand)]
     Plugin(plugin::Command),
+    /// Prints completions for a shell.
+    Completions(manual::Completions),
+    /// Prints the manual page, or writes one for each command.
+    Man(manual::Manual),
     /// Compiles a component from standard input to standard output: what Trackside starts for it.
     #[command(name = COMPILE_COMMAND, hide = true)]
     CompileComponent { memory_bytes: u64, seconds: u64 },
@@ -114,6 +119,8 @@ pub fn main() -> ExitCode {
         Command::Graph(arguments) => graph::graph(&arguments),
         Command::Dead(command) => dead::dead(&command),
         Command::Plugin(command) => plugin::plugin(&command),
+        Command::Completions(arguments) => manual::completions(&arguments),
+        Command::Man(arguments) => manual::manual(&arguments),
         Command::CompileComponent { memory_bytes, seconds } => {
             return ExitCode::from(compile_component(memory_bytes, seconds));
         }

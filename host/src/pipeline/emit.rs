@@ -117,7 +117,11 @@ async fn publish(
                     places.push((underway.len() + places.len(), route));
                     continue;
                 }
-                Underway::Published(publisher.publish(message).await)
+                Underway::Published(match &job.caller {
+                    // Who waits for an answer is told the sequence.
+                    Some(_) => publisher.publish(message).await,
+                    None => publisher.publish_among(message).await,
+                })
             }
             Way::Elsewhere(underway) => underway,
         };

@@ -195,7 +195,7 @@ impl Shelf {
                         if let Some(caller) = &task.job.caller {
                             let letter = match confirmed {
                                 Confirmed::Stored { stream, sequence, .. } => Some((stream, sequence)),
-                                Confirmed::Flushed => None,
+                                Confirmed::Among { .. } | Confirmed::Flushed => None,
                             };
                             caller.failed(rule, &failure, letter);
                         }
@@ -375,7 +375,8 @@ fn part(route: &RouteName, to: String, safe: Safe) -> Part {
             Kept::Stored { stream, sequence, duplicate }
         }
         Safe::Confirmed(Confirmed::Flushed) => Kept::Flushed,
-        Safe::Taken => Kept::Taken,
+        // Nobody waits to hear of what was published among others.
+        Safe::Confirmed(Confirmed::Among { .. }) | Safe::Taken => Kept::Taken,
     };
     Part::Sent { route: route.clone(), to, kept }
 }

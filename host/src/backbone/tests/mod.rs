@@ -5,6 +5,7 @@ mod batches;
 mod connecting;
 mod consumers;
 mod held;
+mod ingest;
 mod ordered;
 mod outputs;
 mod partitions;

@@ -1,11 +1,19 @@
+use super::batches::older;
 use super::server::Server;
-use super::{connected, make_stream, other_client, outgoing, pattern, within};
-use crate::backbone::Need;
-use crate::backbone::{Confirmed, EnsureError, JetStreamError, RequiredStream};
+use super::{connected, make_stream, other_client, outgoing, pattern, settings, within};
+use crate::backbone::{Confirmed, EnsureError, JetStreamError, Need, RequiredStream, connect};
+use crate::rules::NatsSettings;
 
 fn required(name: &str, subjects: &[&str], why: &str) -> RequiredStream {
     let subjects = subjects.iter().map(|subject| pattern(subject)).collect();
-    RequiredStream { name: name.to_owned(), subjects, need: Need::Takes, make: false, why: why.to_owned() }
+    RequiredStream {
+        name: name.to_owned(),
+        subjects,
+        need: Need::Takes,
+        allow_batched: false,
+        make: false,
+        why: why.to_owned(),
+    }
 }
 
 #[tokio::test]
@@ -101,5 +109,39 @@ async fn a_stream_that_is_to_be_made_is_made_for_what_no_other_stream_takes() {
     let error = within(connection.ensure_streams(&[letters(&["dead.three"])], false)).await.expect_err("lacks it");
     let want = "stream `DEAD` of the dead letters of rule `a` does not take `dead.three`; change it with:
     nats stream edit DEAD --subjects \"dead.*.two,dead.three\"";
+    assert_eq!(error.to_string(), want);
+}
+
+#[tokio::test]
+async fn a_stream_that_has_to_allow_fast_ingest_is_made_so_and_one_that_does_not_is_told_with_the_command() {
+    let server = Server::start();
+    let other = other_client(&server).await;
+    make_stream(&other, "OLD", &["old.>"]).await;
+    let connection = connected(&server).await;
+    let batched = |name: &str, subject: &str| RequiredStream {
+        allow_batched: true,
+        ..required(name, &[subject], &format!("[streams.{name}]"))
+    };
+    let needed = [batched("NEW", "new.>"), batched("OLD", "old.>")];
+    let error = within(connection.ensure_streams(&needed, false)).await.expect_err("neither is right");
+    let want = "stream `NEW` of [streams.NEW] does not exist; make it with:
+    nats stream add NEW --subjects \"new.>\" --defaults --allow-fast
+stream `OLD` of [streams.OLD] does not allow fast ingest; change it with:
+    nats stream edit OLD --allow-fast";
+    assert_eq!(error.to_string(), want);
+    within(connection.ensure_streams(&needed[..1], true)).await.expect("is made");
+    assert!(connection.publisher.parts.index.ingesting("new.a").is_some());
+    assert!(connection.publisher.parts.index.ingesting("old.a").is_none());
+}
+
+#[tokio::test]
+async fn a_server_that_knows_no_fast_ingest_is_told_so_instead_of_making_a_stream_without_it() {
+    let server = Server::start();
+    let settings = NatsSettings { servers: vec![older(&server).await], ..settings(&server) };
+    let connection = within(connect(&settings, std::path::Path::new("/"))).await.expect("connects");
+    let needed = [RequiredStream { allow_batched: true, ..required("NEW", &["new.>"], "[streams.NEW]") }];
+    let error = within(connection.ensure_streams(&needed, true)).await.expect_err("is too old");
+    let want = "stream `NEW` of [streams.NEW] cannot allow fast ingest: the NATS server is 2.11.9, and can do so from \
+                2.14 on; update it, or take `allow-batched` out";
     assert_eq!(error.to_string(), want);
 }

@@ -1,7 +1,6 @@
-//! `[streams.NAME]`, `[admin]`, `[runtime]` and `[json]`.
+//! `[streams.NAME]`, `[runtime]` and `[json]`.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::Path;
 
@@ -10,7 +9,7 @@ use toml::de::DeTable;
 use super::nats::path;
 use super::{check_disjoint, check_jetstream_name, patterns};
 use crate::message::SubjectPattern;
-use crate::rules::model::{AdminSettings, RuntimeSettings, Stream};
+use crate::rules::model::{RuntimeSettings, Stream};
 use crate::rules::reference::{self, Section};
 use crate::rules::table::Table;
 
@@ -28,27 +27,11 @@ pub(super) fn streams(root: &Table<'_>) -> BTreeMap<String, Stream> {
         }
         all.extend(subjects.iter().cloned());
         let subjects = subjects.into_iter().map(|(pattern, _)| pattern).collect();
-        streams.insert(key.get_ref().to_string(), Stream { subjects, location: table.location() });
+        let allow_batched = table.boolean("allow-batched");
+        streams.insert(key.get_ref().to_string(), Stream { subjects, allow_batched, location: table.location() });
     }
     check_disjoint(root.file, &all, "the subjects of streams");
     streams
-}
-
-pub(super) fn admin(root: &Table<'_>) -> Option<AdminSettings> {
-    let table = root.table("admin", &reference::ADMIN)?;
-    let text = table.text("listen")?;
-    let Ok(listen) = text.parse::<SocketAddr>() else {
-        let help =
-            "write for example \"127.0.0.1:9270\" or \"[::1]:9270\"; names such as `localhost` are not looked up";
-        table.error("listen", "`listen` is not an IP address with a port", help);
-        return None;
-    };
-    if !table.boolean("allow-remote") && !listen.ip().is_loopback() {
-        let help = "write \"127.0.0.1:9270\"; there is no authentication yet, so an address that other machines reach \
-                    needs `allow-remote = true`";
-        table.error("listen", format!("`listen` is not an address of this machine alone: {}", listen.ip()), help);
-    }
-    Some(AdminSettings { listen })
 }
 
 pub(super) fn runtime(root: &Table<'_>, directory: &Path) -> RuntimeSettings {

@@ -43,7 +43,7 @@ pub(in crate::rules) static FILE: Section = Section {
         ),
         key("secrets", Table("[secrets]"), Said("none"), "Secrets that plugins may be given by name."),
         key("streams", Table("[streams.NAME]"), Said("none"), "Streams that have to be there."),
-        key("admin", Table("[admin]"), Said("no admin HTTP"), "Health, metrics and reload over HTTP."),
+        key("admin", Table("[admin]"), Said("no admin API"), "Health, metrics, revisions and more over HTTP."),
         key("sidecar", Table("[sidecar]"), Said("no sidecar"), "HTTP for a service beside Trackside."),
         key("runtime", Table("[runtime]"), Said("its defaults"), "Threads, draining, caching and watching."),
         key("json", Table("[json]"), Said("its defaults"), "Bounds of JSON payloads."),
@@ -343,26 +343,93 @@ pub(in crate::rules) static STREAM: Section = Section {
     meaning: "A JetStream stream that has to be there, by its name on the server: for what the routes publish, and for \
               what the sources read. `trackside run` refuses to start without it and says how to make it; \
               `trackside dev` makes it.",
-    keys: &[key("subjects", Texts, Required, "The subjects it stores, wildcards allowed.")],
+    keys: &[
+        key("subjects", Texts, Required, "The subjects it stores, wildcards allowed."),
+        key(
+            "allow-batched",
+            Boolean,
+            Value("false"),
+            "Whether it has to allow fast ingest (ADR-50, NATS 2.14), by which the server confirms many outputs at once \
+             while there are many. Trackside uses that wherever a stream allows it, said here or not; see \
+             [delivery.md](delivery.md).",
+        ),
+    ],
 };
 
 /// `[admin]`
 pub(in crate::rules) static ADMIN: Section = Section {
     title: "[admin]",
-    meaning: "Health, readiness, metrics and reload over HTTP. Without this table there is none of it.",
+    meaning: "The admin API over HTTP: health, metrics, revisions, rules, plugins, dead letters. Without this table there is \
+              none of it. See [admin.md](admin.md).",
     keys: &[
         key(
             "listen",
             Text,
             Value("\"127.0.0.1:9270\""),
-            "The IP address and port to listen on; port 0 takes any free one.",
+            "The IP address and port to listen on; port 0 takes any free one. An address that other machines reach needs \
+             `[admin.tls]`, or `allow-remote`.",
         ),
         key(
             "allow-remote",
             Boolean,
             Value("false"),
-            "Whether `listen` may be an address that other machines reach. There is no authentication yet, so whoever \
-             reaches it can reload the configuration.",
+            "Whether `listen` may be an address that other machines reach without TLS: everybody on the way can read what is \
+             asked and answered, tokens included.",
+        ),
+        key("tls", Table("[admin.tls]"), Said("plain HTTP"), "TLS files."),
+        key(
+            "tokens",
+            Table("[admin.tokens.NAME]"),
+            Said("none"),
+            "Who may do what. Without any, only `/healthz`, `/readyz`, `/metrics` and the document of the API are open, and to \
+             this machine also `/v1/revision` and `/v1/reload`.",
+        ),
+        key(
+            "requests-per-second",
+            Whole(1, 1_000_000),
+            Value("100"),
+            "How many requests are answered a second, twice as many at once; further ones get `429`. Requests without a good \
+             token have as many of their own, and `/healthz` and `/readyz` are not counted.",
+        ),
+        key(
+            "audit",
+            Text,
+            Said("the log alone"),
+            "The file that every change and every reveal is appended to, as lines of JSON. Relative paths begin at the \
+             configuration directory. It is opened anew for each line, so it can be moved away at any time.",
+        ),
+    ],
+};
+
+/// `[admin.tls]`
+pub(in crate::rules) static ADMIN_TLS: Section = Section {
+    title: "[admin.tls]",
+    meaning: "PEM files for the admin API by HTTPS, read anew whenever they change. Relative paths begin at the configuration \
+              directory.",
+    keys: &[
+        key("cert", Text, Required, "File of the certificate, followed by those that lead to the authority."),
+        key("key", Text, Required, "File of the certificate's key."),
+    ],
+};
+
+/// `[admin.tokens.NAME]`
+pub(in crate::rules) static ADMIN_TOKEN: Section = Section {
+    title: "[admin.tokens.NAME]",
+    meaning: "A bearer token of the admin API, by the name that the audit log gives whoever sends it. Tokens are read by every \
+              load of the configuration, and a change of their files is one.",
+    keys: &[
+        key(
+            "role",
+            OneOf(&["reader", "admin"]),
+            Required,
+            "`reader` sees what there is, without the payloads that rules have not let out. `admin` changes it, and sees \
+             everything.",
+        ),
+        key(
+            "token",
+            Secret,
+            Required,
+            "Where the token is: 32 to 512 printable characters without white space, such as `openssl rand -hex 32` makes.",
         ),
     ],
 };
@@ -712,7 +779,7 @@ pub(in crate::rules) static RULE_BREAKER: Section = Section {
 };
 
 /// All sections.
-pub(in crate::rules) static ALL: [&Section; 22] = [
+pub(in crate::rules) static ALL: [&Section; 24] = [
     &FILE,
     &NATS,
     &TLS,
@@ -725,6 +792,8 @@ pub(in crate::rules) static ALL: [&Section; 22] = [
     &SECRETS,
     &STREAM,
     &ADMIN,
+    &ADMIN_TLS,
+    &ADMIN_TOKEN,
     &SIDECAR,
     &RUNTIME,
     &JSON,
