@@ -4,11 +4,12 @@ use std::borrow::Cow;
 use std::fmt;
 
 use async_nats::jetstream::ErrorCode;
-use async_nats::jetstream::stream::{Config, RetentionPolicy, StorageType};
+use async_nats::jetstream::stream::{Config, RetentionPolicy, StorageType, SubjectTransform as WireTransform};
 use serde::Deserialize;
 
 use super::wire::{JetStreamError, Wire};
 use crate::message::SubjectPattern;
+use crate::rules::SubjectTransform;
 
 /// The oldest server that knows fast ingest: major and minor version.
 const MIN_FAST_INGEST: (i64, i64) = (2, 14);
@@ -22,6 +23,8 @@ pub struct RequiredStream {
     pub name: String,
     /// Its subjects; none if any will do.
     pub subjects: Vec<SubjectPattern>,
+    /// What it has to store messages under.
+    pub transform: Option<SubjectTransform>,
     /// What has to be so.
     pub need: Need,
     /// Whether it has to allow fast ingest.
@@ -50,6 +53,8 @@ pub enum Lack {
     Everything,
     /// It does not take these subjects.
     Subjects(Vec<SubjectPattern>),
+    /// It does not have this transform, or has another one in place of it.
+    Transform(SubjectTransform),
     /// It does not allow fast ingest.
     FastIngest,
 }
@@ -104,6 +109,22 @@ impl RequiredStream {
     pub fn takes(&self, pattern: &SubjectPattern) -> bool {
         self.subjects.iter().any(|subjects| subjects.covers(pattern))
     }
+
+    fn lacks(&self, lacks: Lack, command: String) -> MissingStream {
+        MissingStream { name: self.name.clone(), why: self.why.clone(), lacks, command }
+    }
+
+    /// The line that makes all of it.
+    fn add_command(&self) -> String {
+        let mut command = add_command(&self.name, &self.subjects);
+        if let Some(transform) = &self.transform {
+            command.push_str(&transform_flags(transform));
+        }
+        if self.allow_batched {
+            command.push_str(ALLOW);
+        }
+        command
+    }
 }
 
 struct Listing<'a>(&'a [MissingStream]);
@@ -116,6 +137,9 @@ impl fmt::Display for Listing<'_> {
             match &missing.lacks {
                 Lack::Everything => f.write_str("does not exist; make it with:")?,
                 Lack::Subjects(subjects) => write!(f, "does not take `{}`; change it with:", join(subjects, "`, `"))?,
+                Lack::Transform(SubjectTransform { from, to, .. }) => {
+                    write!(f, "does not store `{from}` as `{to}`; change it with:")?;
+                }
                 Lack::FastIngest => f.write_str("does not allow fast ingest; change it with:")?,
             }
             write!(f, "\n    {}", missing.command)?;
@@ -130,6 +154,11 @@ pub(super) fn add_command(name: &str, subjects: &[SubjectPattern]) -> String {
         return format!("nats stream add {name} --subjects \"{}.>\" --defaults", name.to_lowercase());
     }
     format!("nats stream add {name} --subjects \"{}\" --defaults", join(subjects, ","))
+}
+
+/// What else the line says of a stream with this transform.
+fn transform_flags(SubjectTransform { from, to, .. }: &SubjectTransform) -> String {
+    format!(" --transform-source \"{from}\" --transform-destination \"{to}\"")
 }
 
 /// What is asked about a stream that exists.
@@ -148,6 +177,7 @@ struct Names {
 struct FoundConfig {
     #[serde(default)]
     subjects: Vec<String>,
+    subject_transform: Option<WireTransform>,
     #[serde(default)]
     allow_batched: bool,
 }
@@ -181,24 +211,9 @@ pub(super) async fn ensure(wire: &Wire, required: &[RequiredStream], create: boo
         }
         match find(wire, &stream.name).await.map_err(failed)? {
             None if create || stream.make => make(wire, stream).await.map_err(failed)?,
-            None => missing.push(MissingStream {
-                name: stream.name.clone(),
-                why: stream.why.clone(),
-                lacks: Lack::Everything,
-                command: add_command(&stream.name, &stream.subjects) + if stream.allow_batched { ALLOW } else { "" },
-            }),
+            None => missing.push(stream.lacks(Lack::Everything, stream.add_command())),
             Some(_) if stream.need == Need::Exists => {}
-            Some(found) => {
-                missing.extend(lacking(stream, &found.config.subjects));
-                if stream.allow_batched && !found.config.allow_batched {
-                    missing.push(MissingStream {
-                        name: stream.name.clone(),
-                        why: stream.why.clone(),
-                        lacks: Lack::FastIngest,
-                        command: format!("nats stream edit {}{ALLOW}", stream.name),
-                    });
-                }
-            }
+            Some(found) => missing.extend(lacking(stream, &found.config)),
         }
     }
     if missing.is_empty() { Ok(()) } else { Err(EnsureError::Missing(missing)) }
@@ -236,17 +251,26 @@ async fn untaken(wire: &Wire, subjects: &[SubjectPattern]) -> Result<Vec<Subject
     Ok(untaken)
 }
 
-/// What a stream that exists does not take, with the command that keeps what it takes already.
-fn lacking(stream: &RequiredStream, has: &[String]) -> Option<MissingStream> {
-    let taken = |wanted: &&SubjectPattern| !has.iter().any(|have| covers(have, wanted.as_str()));
+/// What a stream that exists lacks, each with the command that keeps what it has already.
+fn lacking(stream: &RequiredStream, has: &FoundConfig) -> Vec<MissingStream> {
+    let mut lacking = Vec::new();
+    let edit = |flags: &str| format!("nats stream edit {}{flags}", stream.name);
+    let taken = |wanted: &&SubjectPattern| !has.subjects.iter().any(|have| covers(have, wanted.as_str()));
     let not_taken: Vec<_> = stream.subjects.iter().filter(taken).cloned().collect();
-    if not_taken.is_empty() {
-        return None;
+    if !not_taken.is_empty() {
+        let all = has.subjects.iter().map(String::as_str).chain(not_taken.iter().map(SubjectPattern::as_str));
+        let command = edit(&format!(" --subjects \"{}\"", all.collect::<Vec<_>>().join(",")));
+        lacking.push(stream.lacks(Lack::Subjects(not_taken), command));
     }
-    let all: Vec<&str> = has.iter().map(String::as_str).chain(not_taken.iter().map(SubjectPattern::as_str)).collect();
-    let command = format!("nats stream edit {} --subjects \"{}\"", stream.name, all.join(","));
-    let lacks = Lack::Subjects(not_taken);
-    Some(MissingStream { name: stream.name.clone(), why: stream.why.clone(), lacks, command })
+    if let Some(wanted) = &stream.transform
+        && has.subject_transform.as_ref() != Some(&as_sent(wanted))
+    {
+        lacking.push(stream.lacks(Lack::Transform(wanted.clone()), edit(&transform_flags(wanted))));
+    }
+    if stream.allow_batched && !has.allow_batched {
+        lacking.push(stream.lacks(Lack::FastIngest, edit(ALLOW)));
+    }
+    lacking
 }
 
 /// Makes a stream in files, without limits. Somebody else making the same one meanwhile is fine.
@@ -260,12 +284,18 @@ async fn make(wire: &Wire, stream: &RequiredStream) -> Result<(), JetStreamError
         subjects: subjects.clone(),
         storage: StorageType::File,
         retention: RetentionPolicy::Limits,
+        subject_transform: stream.transform.as_ref().map(as_sent),
         allow_batch_publish: stream.allow_batched,
         ..Config::default()
     };
     wire.api::<serde::de::IgnoredAny>(format!("STREAM.CREATE.{}", stream.name), &config).await?;
     tracing::info!(stream = stream.name, subjects = subjects.join(","), "made a stream");
     Ok(())
+}
+
+/// A transform as the server has it.
+fn as_sent(transform: &SubjectTransform) -> WireTransform {
+    WireTransform { source: transform.from.to_string(), destination: transform.to.clone() }
 }
 
 /// Whether every subject that `narrow` stands for is one that `wide` stands for.

@@ -15,6 +15,7 @@ use super::oci::{OciReference, RegistryHost};
 use super::order::OrderBy;
 use super::secret::SecretRef;
 use super::template::{ServiceAddress, Template, UrlTemplate};
+use super::transform::SubjectTransform;
 use super::trust::PublicKey;
 
 /// Everything a configuration directory says.
@@ -314,12 +315,21 @@ pub struct PluginLimits {
 /// `[streams.NAME]`: a JetStream stream that has to be there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stream {
-    /// Its subjects.
+    /// Its subjects, as they are published.
     pub subjects: Vec<SubjectPattern>,
+    /// What it stores some of them under.
+    pub transform: Option<SubjectTransform>,
     /// Whether it has to allow fast ingest (ADR-50).
     pub allow_batched: bool,
     /// Where its table begins.
     pub location: Location,
+}
+
+impl Stream {
+    /// The subjects that it stores messages under.
+    pub fn stores(&self) -> impl Iterator<Item = &SubjectPattern> {
+        self.subjects.iter().chain(self.transform.iter().map(|transform| &transform.stored))
+    }
 }
 
 /// `[admin]`.

@@ -2,13 +2,14 @@ use super::batches::older;
 use super::server::Server;
 use super::{connected, make_stream, other_client, outgoing, pattern, settings, within};
 use crate::backbone::{Confirmed, EnsureError, JetStreamError, Need, RequiredStream, connect};
-use crate::rules::NatsSettings;
+use crate::rules::{FileSet, NatsSettings, load_from};
 
 fn required(name: &str, subjects: &[&str], why: &str) -> RequiredStream {
     let subjects = subjects.iter().map(|subject| pattern(subject)).collect();
     RequiredStream {
         name: name.to_owned(),
         subjects,
+        transform: None,
         need: Need::Takes,
         allow_batched: false,
         make: false,
@@ -51,6 +52,49 @@ async fn those_that_are_missing_are_made_when_asked_for_and_take_messages_at_onc
         let want = Confirmed::Stored { stream: stream.to_owned(), sequence: 1, duplicate: false };
         assert_eq!(within(pending.confirmed()).await, Ok(want));
     }
+}
+
+#[tokio::test]
+async fn a_stream_that_does_not_transform_what_it_should_is_told_with_the_command_and_made_right_from_the_start() {
+    let server = Server::start();
+    let other = other_client(&server).await;
+    make_stream(&other, "PLAIN", &["plain.>"]).await;
+    make_stream(&other, "NARROW", &["narrow.a"]).await;
+    let connection = connected(&server).await;
+    let transformed = |name: &str, subject: &str| {
+        let config = format!(
+            "[nats]\nservers = [\"nats://a\"]\n[sources.a]\nsubject = \"x\"\n[streams.{name}]\n\
+             subjects = [\"{subject}.>\"]\n\
+             transform = {{ from = \"{subject}.*\", to = \"{subject}.{{{{partition(2,1)}}}}.{{{{wildcard(1)}}}}\" }}\n"
+        );
+        let rule = "[[rule]]\nname = \"a\"\nsource = \"a\"\nsubject = \"x\"\nroutes = { default = \"y\" }\n";
+        let files = FileSet::new("").with("trackside.toml", config).with("rules/a.toml", rule.to_owned());
+        let (rules, _) = load_from(&files).expect("the rules are right");
+        let transform = rules.config.streams[name].transform.clone();
+        RequiredStream { transform, ..required(name, &[&format!("{subject}.>")], &format!("[streams.{name}]")) }
+    };
+    let needed = ["PLAIN plain", "NARROW narrow", "MADE made"].map(|both| {
+        let (name, subject) = both.split_once(' ').expect("two words");
+        transformed(name, subject)
+    });
+    let error = within(connection.ensure_streams(&needed, false)).await.expect_err("none is right");
+    let want = "stream `PLAIN` of [streams.PLAIN] does not store `plain.*` as `plain.{{partition(2,1)}}.{{wildcard(1)}}`; \
+                change it with:
+    nats stream edit PLAIN --transform-source \"plain.*\" --transform-destination \"plain.{{partition(2,1)}}.{{wildcard(1)}}\"
+stream `NARROW` of [streams.NARROW] does not take `narrow.>`; change it with:
+    nats stream edit NARROW --subjects \"narrow.a,narrow.>\"
+stream `NARROW` of [streams.NARROW] does not store `narrow.*` as \
+                `narrow.{{partition(2,1)}}.{{wildcard(1)}}`; change it with:
+    nats stream edit NARROW --transform-source \"narrow.*\" --transform-destination \
+                \"narrow.{{partition(2,1)}}.{{wildcard(1)}}\"
+stream `MADE` of [streams.MADE] does not exist; make it with:
+    nats stream add MADE --subjects \"made.>\" --defaults --transform-source \"made.*\" --transform-destination \
+                \"made.{{partition(2,1)}}.{{wildcard(1)}}\"";
+    assert_eq!(error.to_string(), want);
+
+    let made = &needed[2..];
+    within(connection.ensure_streams(made, true)).await.expect("is made");
+    within(connection.ensure_streams(made, false)).await.expect("is as it should be");
 }
 
 #[tokio::test]

@@ -7,8 +7,9 @@ use std::path::Path;
 use toml::de::DeTable;
 
 use super::nats::path;
-use super::{check_disjoint, check_jetstream_name, patterns};
+use super::{check_disjoint, check_jetstream_name, pattern, patterns};
 use crate::message::SubjectPattern;
+use crate::rules::SubjectTransform;
 use crate::rules::model::{RuntimeSettings, Stream};
 use crate::rules::reference::{self, Section};
 use crate::rules::table::Table;
@@ -26,12 +27,26 @@ pub(super) fn streams(root: &Table<'_>) -> BTreeMap<String, Stream> {
             table.error("subjects", "`subjects` has no subject", "write for example [\"orders.>\"]");
         }
         all.extend(subjects.iter().cloned());
-        let subjects = subjects.into_iter().map(|(pattern, _)| pattern).collect();
-        let allow_batched = table.boolean("allow-batched");
-        streams.insert(key.get_ref().to_string(), Stream { subjects, allow_batched, location: table.location() });
+        let subjects: Vec<_> = subjects.into_iter().map(|(pattern, _)| pattern).collect();
+        let transform = table.table("transform", &reference::TRANSFORM).and_then(|table| transform(&table, &subjects));
+        let (allow_batched, location) = (table.boolean("allow-batched"), table.location());
+        streams.insert(key.get_ref().to_string(), Stream { subjects, transform, allow_batched, location });
     }
     check_disjoint(root.file, &all, "the subjects of streams");
     streams
+}
+
+/// The transform of a stream with these subjects.
+fn transform(table: &Table<'_>, subjects: &[SubjectPattern]) -> Option<SubjectTransform> {
+    let (from, to) = (table.text("from"), table.text("to"));
+    let from = pattern(table.file, "from", &from?, table.node("from")?.span())?;
+    if !subjects.iter().any(|subject| subject.overlaps(&from)) {
+        let help = "write one of its `subjects`, or a part of one";
+        table.error("from", format!("the stream takes nothing that `{from}` matches"), help);
+    }
+    let read = SubjectTransform::new(from, to?);
+    let help = "write for example \"orders.{{partition(8,1)}}.{{wildcard(1)}}\"";
+    read.map_err(|why| table.error("to", "`to` makes no subject", format!("{why}; {help}"))).ok()
 }
 
 pub(super) fn runtime(root: &Table<'_>, directory: &Path) -> RuntimeSettings {

@@ -171,7 +171,8 @@ pub(in crate::rules) static SOURCE: Section = Section {
             "max-in-flight-bytes",
             Size(64 * KIB, 64 * GIB),
             Value("\"64MiB\""),
-            "How many bytes of payloads and headers may be between intake and acknowledgement.",
+            "How many bytes of payloads and headers may be between intake and acknowledgement. Each header counts 96 bytes more, \
+             for the memory that it takes.",
         ),
     ],
 };
@@ -346,12 +347,35 @@ pub(in crate::rules) static STREAM: Section = Section {
     keys: &[
         key("subjects", Texts, Required, "The subjects it stores, wildcards allowed."),
         key(
+            "transform",
+            Table("transform = { … }"),
+            Said("none: under their own"),
+            "What it stores them under, where that is another subject: the server's subject transform, which is how \
+             partitions come about, see [delivery.md](delivery.md#order).",
+        ),
+        key(
             "allow-batched",
             Boolean,
             Value("false"),
             "Whether it has to allow fast ingest (ADR-50, NATS 2.14), by which the server confirms many outputs at once \
              while there are many. Trackside uses that wherever a stream allows it, said here or not; see \
              [delivery.md](delivery.md).",
+        ),
+    ],
+};
+
+/// `transform = { … }`
+pub(in crate::rules) static TRANSFORM: Section = Section {
+    title: "transform = { … }",
+    meaning: "The subject transform of a stream (NATS ADR-30). It is done to messages that are stored from now on.",
+    keys: &[
+        key("from", Text, Required, "The subjects that it is done to, wildcards allowed."),
+        key(
+            "to",
+            Text,
+            Required,
+            "What they become, in the server's language: `\"orders.{{partition(8,1)}}.{{wildcard(1)}}\"` puts one of 8 \
+             partitions, by the first wildcard of `from`, before what that stands for.",
         ),
     ],
 };
@@ -779,7 +803,7 @@ pub(in crate::rules) static RULE_BREAKER: Section = Section {
 };
 
 /// All sections.
-pub(in crate::rules) static ALL: [&Section; 24] = [
+pub(in crate::rules) static ALL: [&Section; 25] = [
     &FILE,
     &NATS,
     &TLS,
@@ -791,6 +815,7 @@ pub(in crate::rules) static ALL: [&Section; 24] = [
     &REGISTRY,
     &SECRETS,
     &STREAM,
+    &TRANSFORM,
     &ADMIN,
     &ADMIN_TLS,
     &ADMIN_TOKEN,
