@@ -21,6 +21,7 @@ mod registry;
 mod server;
 mod setup;
 pub mod simulation;
+pub mod tap;
 mod trackside;
 
 use std::path::PathBuf;

@@ -110,7 +110,6 @@ impl Access {
     ///
     /// # Errors
     /// When the caller is no administrator, or it cannot be written down.
-    #[expect(dead_code, reason = "nothing that is there so far reveals anything")]
     pub(crate) async fn reveal(&self, caller: &Caller, action: &str) -> Result<(), Problem> {
         if caller.token.as_ref().is_none_or(|(_, role)| *role < Role::Admin) {
             let detail = "originals are shown to tokens of the role `admin` alone: see `[admin.tokens.NAME]`";
@@ -126,6 +125,15 @@ impl Access {
     pub(super) fn may_read(&self, headers: &HeaderMap) -> bool {
         let tokens = self.0.credentials.tokens();
         tokens.is_empty() || bearer(headers).is_some_and(|token| tokens.find(token).is_some())
+    }
+
+    /// Whether whoever sent these headers may still do what needs this role, for what goes on for long.
+    pub(super) fn still_lets(&self, headers: &HeaderMap, role: Role) -> bool {
+        let tokens = self.0.credentials.tokens();
+        match bearer(headers).and_then(|token| tokens.find(token)) {
+            Some((_, has)) => has >= role,
+            None => tokens.is_empty() && role == Role::Reader,
+        }
     }
 
     fn admit(&self, need: Need, request: &Request) -> Result<Caller, Problem> {

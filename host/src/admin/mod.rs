@@ -4,11 +4,15 @@
 mod accept;
 mod access;
 mod guard;
+mod line;
 mod problem;
 mod routes;
 mod server;
+mod tap;
 
 use crate::control::Control;
+use crate::pipeline::Taps;
+use crate::plan::Live;
 use crate::telemetry::{Metrics, Readiness};
 
 pub(crate) use accept::{Door, Places};
@@ -26,6 +30,10 @@ pub struct Admin {
     pub metrics: Metrics,
     /// Whether Trackside is ready.
     pub readiness: Readiness,
+    /// The plan in force.
+    pub live: Live,
+    /// Where taps are opened.
+    pub taps: Taps,
     /// Who may do what.
     pub access: Access,
 }

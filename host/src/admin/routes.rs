@@ -23,6 +23,7 @@ use super::Admin;
 use super::access::{Details, Need, Open, act, authorise};
 use super::guard::{Reach, guard};
 use super::problem::Problem;
+use super::tap::tap;
 
 /// How long an answer to `POST /v1/reload` may take: cold compilation of many plugins takes seconds.
 pub(super) const RELOAD_WAIT: Duration = Duration::from_secs(120);
@@ -76,6 +77,8 @@ struct ReloadAnswer {
 const MONITORING: Need = Need { role: Role::Reader, open: Open::Everybody };
 /// What was there before there were tokens.
 const STATUS: Need = Need { role: Role::Reader, open: Open::ThisMachine };
+/// What rules have made of messages; what these were before needs more, see `tap`.
+const TAP: Need = Need { role: Role::Reader, open: Open::ThisMachine };
 const RELOAD: Need = Need { role: Role::Admin, open: Open::ThisMachine };
 
 /// All paths, by what they need.
@@ -85,8 +88,9 @@ pub(super) fn router(admin: Admin, reach: Reach) -> Router {
     let open = Router::new().route("/healthz", get(async || "ok")).route("/readyz", get(ready));
     let monitoring = Router::new().route("/metrics", get(metrics)).route_layer(need(MONITORING));
     let status = Router::new().route("/v1/revision", get(revision)).route_layer(need(STATUS));
+    let tap = Router::new().route("/v1/tap", get(tap)).route_layer(need(TAP));
     let reload = Router::new().route("/v1/reload", post(reload)).route_layer(acting()).route_layer(need(RELOAD));
-    let router = open.merge(monitoring).merge(status).merge(reload);
+    let router = open.merge(monitoring).merge(status).merge(reload).merge(tap);
     router
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path"))
         .method_not_allowed_fallback(async || {

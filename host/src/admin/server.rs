@@ -18,6 +18,7 @@ use super::Admin;
 use super::accept::Places;
 use super::access::Peer;
 use super::guard::Reach;
+use super::line::Line;
 use super::routes::{BODY_WAIT, RELOAD_WAIT, router};
 
 /// Connections at a time; others wait in the listener's backlog.
@@ -25,7 +26,7 @@ pub(super) const MAX_CONNECTIONS: usize = 64;
 /// How long a request's head may take, and how long a connection may be idle.
 pub(super) const HEAD_WAIT: Duration = Duration::from_secs(3);
 const MAX_HEAD_BYTES: usize = 16 * 1024;
-/// After this a connection is closed once its request is answered ...
+/// After this a connection is closed once its request is answered, unless that is a tap which is being read ...
 const CONNECTION_LIFE: Duration = Duration::from_secs(600);
 /// ... or not: a client that does not read its answer cannot keep its place.
 const LAST_ANSWER: Duration = RELOAD_WAIT.saturating_add(BODY_WAIT);
@@ -65,12 +66,16 @@ pub async fn serve(listener: TcpListener, admin: Admin) {
 }
 
 async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, router: Router) {
+    let line = Line::new(CONNECTION_LIFE);
+    let router = router.layer(Extension(line.clone()));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_WAIT).max_buf_size(MAX_HEAD_BYTES);
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
     // How a connection ends is the client's business.
-    if timeout(CONNECTION_LIFE, connection.as_mut()).await.is_err() {
-        connection.as_mut().graceful_shutdown();
-        let _ = timeout(LAST_ANSWER, connection).await;
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = line.over() => {}
     }
+    connection.as_mut().graceful_shutdown();
+    let _ = timeout(LAST_ANSWER, connection).await;
 }

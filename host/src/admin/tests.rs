@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::control::{Compiled, Controller, Rejection};
 use crate::names::{PluginName, Revision, SourceName};
+use crate::plan::Plan;
 use crate::telemetry::{Build, Condition, Metrics, Readiness};
 
 use crate::rules::AdminSettings;
@@ -48,6 +49,17 @@ struct Answer {
     body: String,
 }
 
+/// A plan without rules.
+fn live() -> Live {
+    Live::new(Arc::new(Plan {
+        revision: Revision::from_digest(&[0; 32]),
+        sources: BTreeMap::new(),
+        rules: Vec::new(),
+        plugins: Vec::new(),
+        json: trackside_json::Limits::default(),
+    }))
+}
+
 impl Server {
     async fn start() -> Self {
         Self::start_with(&settings(), &Credentials::default()).await
@@ -76,7 +88,9 @@ impl Server {
         let mut tasks = JoinSet::new();
         tasks.spawn(controller.run(std::future::pending()));
         let access = Access::new(settings, credentials.clone()).unwrap();
-        tasks.spawn(serve(listener, Admin { control, metrics, readiness: readiness.clone(), access }));
+        let readiness_of = readiness.clone();
+        let admin = Admin { control, metrics, readiness: readiness_of, access, live: live(), taps: Taps::default() };
+        tasks.spawn(serve(listener, admin));
         Self { address, readiness, next, tasks }
     }
 
@@ -273,7 +287,10 @@ async fn monitoring_reaches_an_open_listener_by_any_name_and_the_api_only_by_add
     let mut tasks = JoinSet::new();
     let everywhere = AdminSettings { listen: listener_address, ..settings() };
     let access = Access::new(&everywhere, Credentials::default()).unwrap();
-    tasks.spawn(serve(listener, Admin { control, metrics, readiness: Readiness::new(), access }));
+    tasks.spawn(serve(
+        listener,
+        Admin { control, metrics, readiness: Readiness::new(), access, live: live(), taps: Taps::default() },
+    ));
     let open = Server { address: SocketAddr::from(([127, 0, 0, 1], port)), tasks, ..server };
     let by_name = |path| format!("GET {path} HTTP/1.1\r\nHost: trackside.internal\r\nConnection: close\r\n\r\n");
     assert_eq!(open.raw(&by_name("/metrics")).await.status, 200);

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use crate::admin::{self, Access, Admin};
 use crate::backbone::{self, Connection};
 use crate::control::{Control, Controller, FileWatch, follow_hangups};
-use crate::pipeline::{Lanes, LanesSettings, Observer, Runner};
+use crate::pipeline::{Lanes, LanesSettings, Runner, Taps};
 use crate::plan::{Live, Plan};
 use crate::plugins::{Engine, Instances, KeyValue};
 use crate::rules::{Auth, Config};
@@ -37,8 +37,8 @@ pub struct RunOptions {
     pub servers: Option<Vec<String>>,
     /// Whether to make streams that are missing.
     pub make_streams: bool,
-    /// Is shown every outcome.
-    pub observer: Option<Observer>,
+    /// Where those who look on open their taps.
+    pub taps: Taps,
 }
 
 /// Runs until SIGTERM or SIGINT, then drains. A second signal ends the process at once.
@@ -98,7 +98,8 @@ impl Host {
         let (control, live, loader) =
             control(&directory, &as_written, &engine, (&metrics, &readiness), &mut background).await?;
         readiness.set(Condition::Revision, Ok(()));
-        serve_admin(&rules.config, &control, &loader, (&metrics, &readiness), &mut background).await?;
+        let (looking, telling) = ((&live, &options.taps), (&metrics, &readiness));
+        serve_admin(&rules.config, &control, &loader, telling, looking, &mut background).await?;
         let sidecar = serve_sidecar(&rules.config, &loader, &readiness, &mut background).await?;
 
         let connection =
@@ -112,14 +113,13 @@ impl Host {
         ensured.map_err(|error| Failure::new(error.to_string()))?;
         let opened = sources::open(&connection, &rules.config).await?;
 
-        let observer = options.observer;
         let settings = LanesSettings {
             publisher: connection.publisher(),
-            observer: observer.clone(),
+            taps: options.taps.clone(),
             readiness: readiness.clone(),
             live: live.clone(),
         };
-        let lanes = Lanes::start(runners(&rules.config, &engine, settings.observer.is_some()), &settings)
+        let lanes = Lanes::start(runners(&rules.config, &engine), &settings)
             .map_err(|error| Failure::new(format!("the lanes cannot start: {error}")))?;
         let feed = Feed {
             connection: connection.clone(),
@@ -127,7 +127,7 @@ impl Host {
             metrics,
             live,
             scheduler: lanes.scheduler(),
-            observer,
+            taps: options.taps,
         };
         if let Some(sidecar) = &sidecar {
             sidecar.open(desk::desk(&rules.config, &feed).await?);
@@ -216,6 +216,7 @@ async fn serve_admin(
     control: &Control,
     loader: &Loader,
     (metrics, readiness): (&Metrics, &Readiness),
+    (live, taps): (&Live, &Taps),
     background: &mut JoinSet<()>,
 ) -> Result<(), Failure> {
     let Some(settings) = &config.admin else { return Ok(()) };
@@ -225,7 +226,8 @@ async fn serve_admin(
         Failure::new(format!("the admin API cannot listen at {}: {error}; see `[admin] listen`", settings.listen))
     })?;
     tracing::info!(listen = %settings.listen, "the admin API listens");
-    let admin = Admin { control: control.clone(), metrics: metrics.clone(), readiness: readiness.clone(), access };
+    let (control, metrics, readiness) = (control.clone(), metrics.clone(), readiness.clone());
+    let admin = Admin { control, metrics, readiness, access, live: live.clone(), taps: taps.clone() };
     background.spawn(admin::serve(listener, admin));
     Ok(())
 }
@@ -265,12 +267,12 @@ fn follow_connection(connection: &Connection, metrics: &Metrics, readiness: &Rea
     });
 }
 
-fn runners(config: &Config, engine: &Engine, tracing: bool) -> Vec<Runner> {
+fn runners(config: &Config, engine: &Engine) -> Vec<Runner> {
     let lanes = config.runtime.lanes.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     // The spare lane, which is not counted as one.
     let lanes = lanes + 1;
     let instances = engine.instances_per_thread(lanes);
-    (0..lanes).map(|_| Runner::new(Instances::new(instances), tracing)).collect()
+    (0..lanes).map(|_| Runner::new(Instances::new(instances), false)).collect()
 }
 
 /// Becomes true at the first SIGTERM or SIGINT; a second one ends the process.

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::backbone::{Connection, Source, SourceError};
 use crate::names::SourceName;
-use crate::pipeline::{InFlight, Intake, Observer, Scheduler, Window};
+use crate::pipeline::{InFlight, Intake, Scheduler, Taps, Window};
 use crate::plan::Live;
 use crate::rules::{self, Config};
 use crate::telemetry::{Condition, Metrics, Readiness};
@@ -33,7 +33,7 @@ pub(super) struct Feed {
     pub(super) metrics: Metrics,
     pub(super) live: Live,
     pub(super) scheduler: Scheduler,
-    pub(super) observer: Option<Observer>,
+    pub(super) taps: Taps,
 }
 
 /// Opens all sources, or says what is wrong with each that cannot be.
@@ -74,7 +74,7 @@ async fn keep_open(
     feed: Feed,
     mut stop: watch::Receiver<bool>,
 ) {
-    let Feed { connection, readiness, metrics, live, scheduler, observer } = feed;
+    let Feed { connection, readiness, metrics, live, scheduler, taps } = feed;
     let metrics = metrics.source(&name);
     let flight = InFlight::new(name.clone(), Arc::clone(&metrics));
     if let Some(ack_wait) = source.ack_wait() {
@@ -82,7 +82,7 @@ async fn keep_open(
     }
     follow_pauses(&flight, &readiness);
     let window = Window::new(&settings, metrics);
-    let mut intake = Intake::new(flight, window, &live, scheduler, observer);
+    let mut intake = Intake::new(flight, window, &live, scheduler, taps);
     loop {
         readiness.set(Condition::Source(name.clone()), Ok(()));
         let Err(error) = intake.run(&mut source, &mut stop).await else { return source.retire().await };

@@ -9,6 +9,7 @@ mod manual;
 mod output;
 mod plugin;
 mod run;
+mod tap;
 mod test;
 mod trial;
 
@@ -71,6 +72,11 @@ enum Command {
     Explain(explain::Arguments),
     /// Prints the flow of messages: sources, rules, subjects and streams.
     Graph(graph::Arguments),
+    /// Shows what becomes of messages in a running host, live: outcomes, and what the rules changed.
+    ///
+    /// It never slows them: what comes faster than it can be shown is left out, and counted. It outlives reloads, and waits
+    /// for a host that restarts.
+    Tap(tap::Arguments),
     /// Works with dead letters: what the rules could not deliver.
     #[command(subcommand)]
     Dead(dead::Command),
@@ -116,6 +122,7 @@ pub fn main() -> ExitCode {
         Command::Try(arguments) => trial::trial(&arguments),
         Command::Test(arguments) => test::test(&arguments),
         Command::Explain(arguments) => explain::explain(&arguments),
+        Command::Tap(arguments) => tap::tap(&arguments),
         Command::Graph(arguments) => graph::graph(&arguments),
         Command::Dead(command) => dead::dead(&command),
         Command::Plugin(command) => plugin::plugin(&command),

@@ -22,11 +22,12 @@ use super::dead::{dead_letter, facts_only, without_headers, without_payload};
 use super::emit::{Emitted, Sent, fail};
 use super::job::{Acked, Task};
 use super::lane::LanesSettings;
-use super::observe::Observer;
 use super::outcome::{Failure, FailureClass};
 use super::outlet::{OutputError, Safe, Underway};
 use super::schedule::{Left, Scheduler, hand_back};
+use super::seen::{Ending, Glimpse};
 use super::survive::survive;
+use super::taps::Taps;
 
 /// Settled tasks that are ended together, at most.
 const BATCH_TASKS: usize = 256;
@@ -44,7 +45,7 @@ pub(super) struct Settler {
 pub(super) struct Shelf {
     scheduler: Scheduler,
     publisher: Publisher,
-    observer: Option<Observer>,
+    taps: Taps,
     letters: Letters,
 }
 
@@ -119,7 +120,7 @@ impl Shelf {
             any_failing: AtomicBool::new(false),
             failing: Mutex::default(),
         };
-        Self { scheduler, publisher: settings.publisher.clone(), observer: settings.observer.clone(), letters }
+        Self { scheduler, publisher: settings.publisher.clone(), taps: settings.taps.clone(), letters }
     }
 
     /// Waits until a task has come to something. `None` if host code panicked: then it is tried again.
@@ -128,31 +129,33 @@ impl Shelf {
     }
 
     async fn settled(&self, emitted: Emitted) -> Leaving {
-        let Emitted { task, sent, observed } = emitted;
+        let Emitted { task, sent, mut glimpse } = emitted;
         let rule = task.rule();
         let settled = match sent {
             Sent::Outputs(outputs, dropped) => match confirm(&task, outputs).await {
                 Ok((count, mut parts)) => {
                     rule.metrics.published(count);
                     rule.metrics.dropped(dropped.len());
+                    glimpse.done(count, &dropped);
                     if let Some(caller) = &task.job.caller {
                         parts.extend(dropped.into_iter().map(|dropped| Part::Dropped(dropped.reason)));
                         caller.tell(rule, Ended::Done(parts));
                     }
                     Settled::Over(Acked::Acknowledged)
                 }
-                Err(error) => Box::pin(self.unpublished(&task, &error)).await,
+                Err(error) => Box::pin(self.unpublished(&task, &error, &mut glimpse)).await,
             },
-            other => Box::pin(self.conclude(&task, other)).await,
+            other => Box::pin(self.conclude(&task, other, &mut glimpse)).await,
         };
-        if let Some(observer) = &self.observer {
-            observer.show(observed, &settled.fate());
+        if let Settled::Again { after, .. } = &settled {
+            glimpse.again(*after);
         }
+        self.taps.show(glimpse);
         Leaving { task, settled }
     }
 
     /// An output could not be published: try again, or dead-letter what cannot get better.
-    async fn unpublished(&self, task: &Task, error: &OutputError) -> Settled {
+    async fn unpublished(&self, task: &Task, error: &OutputError, glimpse: &mut Glimpse) -> Settled {
         let (job, rule) = (&task.job, task.rule());
         rule.metrics.publish_failed();
         if let Some(more) = rule.throttle.pass() {
@@ -160,28 +163,34 @@ impl Shelf {
         }
         if error.is_unsent() {
             // It says nothing about the message, so it does not count against its tries.
+            glimpse.ended(Ending::Unavailable, || Some(error.to_string()));
             let after = wait(&rule.on_failure, task.waits, error.after(), &job.origin.id);
             return again(task, after, false, error.waits_here(), error);
         }
         let failure = Failure::of_rule(FailureClass::Publish, error.to_string());
         let failure = if error.retryable() { failure.retried(error.after()) } else { failure };
         let sent = fail(task, failure, &self.publisher).await;
-        self.conclude(task, sent).await
+        self.conclude(task, sent, glimpse).await
     }
 
     /// Ends what has failed.
-    async fn conclude(&self, task: &Task, sent: Sent) -> Settled {
+    async fn conclude(&self, task: &Task, sent: Sent, glimpse: &mut Glimpse) -> Settled {
         let (origin, rule) = (&task.job.origin, task.rule());
         match sent {
             Sent::Outputs(..) => Settled::Over(Acked::Acknowledged),
             Sent::Retry(failure) => {
                 let after = wait(&rule.on_failure, task.waits, failure.retry.flatten(), &origin.id);
                 tracing::debug!(rule = %rule.name, id = %origin.id, reason = failure.reason, ?after, "to be tried again");
-                again(task, after, true, false, &failure.reason)
+                let settled = again(task, after, true, false, &failure.reason);
+                glimpse.failed(failure, Ending::Unavailable);
+                settled
             }
             Sent::Dead(failure, pending) => {
                 let confirmed = match pending {
-                    Ok(pending) => pending.confirmed().await,
+                    Ok(pending) => {
+                        glimpse.letter(pending.subject());
+                        pending.confirmed().await
+                    }
                     Err(error) => Err(error),
                 };
                 let confirmed = match confirmed {
@@ -199,6 +208,7 @@ impl Shelf {
                             };
                             caller.failed(rule, &failure, letter);
                         }
+                        glimpse.failed(failure, Ending::DeadLettered);
                         Settled::Over(Acked::Acknowledged)
                     }
                     Err(error) => {
@@ -209,15 +219,20 @@ impl Shelf {
                                 "a dead letter could not be stored; the message stays unacknowledged");
                         }
                         let after = wait(&rule.on_failure, task.waits, None, &origin.id);
-                        again(task, after, false, false, &format_args!("its dead letter could not be stored: {error}"))
+                        let why = format_args!("its dead letter could not be stored: {error}");
+                        glimpse.failed(failure, Ending::Unavailable);
+                        glimpse.ended(Ending::Unavailable, || Some(why.to_string()));
+                        again(task, after, false, false, &why)
                     }
                 }
             }
             Sent::Withdrawn if let Some(caller) = &task.job.caller => {
                 caller.tell(rule, Ended::Late);
+                glimpse.ended(Ending::Late, || None);
                 Settled::Over(Acked::Terminated)
             }
             Sent::Withdrawn => {
+                glimpse.ended(Ending::HandedBack, || None);
                 tracing::warn!(rule = %rule.name, id = %origin.id, source = %task.job.flight.source,
                     "a message waited for its next try, and no rule of this name takes it any more; it is handed back");
                 Settled::HandedBack
@@ -232,6 +247,7 @@ impl Shelf {
                 if let Some(caller) = &task.job.caller {
                     caller.failed(rule, &failure, None);
                 }
+                glimpse.failed(failure, Ending::Terminated);
                 Settled::Over(Acked::Terminated)
             }
         }

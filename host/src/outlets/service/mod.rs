@@ -23,6 +23,7 @@ use crate::rules::ServiceAddress;
 
 pub use answer::PostError;
 pub use request::Post;
+pub(crate) use request::connector;
 
 /// How long a connection is kept that nobody uses.
 const IDLE: Duration = Duration::from_secs(30);

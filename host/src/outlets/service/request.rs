@@ -130,7 +130,7 @@ fn carried(headers: &Headers) -> Result<HeaderMap, String> {
 }
 
 /// A connector that trusts the system's authorities. On a machine that has none, no service is reached by TLS.
-pub(super) fn connector(http: HttpConnector, secure: bool) -> HttpsConnector<HttpConnector> {
+pub(crate) fn connector(http: HttpConnector, secure: bool) -> HttpsConnector<HttpConnector> {
     let none = || {
         let config = ClientConfig::builder_with_provider(ring::default_provider().into());
         let config = config.with_safe_default_protocol_versions().expect("ring has what these versions need");
