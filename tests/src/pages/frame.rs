@@ -125,10 +125,11 @@ fn merge(setup: &mut Table, tables: Table) {
 /// Puts in what the page has of `trackside.toml`.
 fn page_setup(page: &Page, setup: &mut Table) {
     for block in page.blocks.iter().filter(|block| block.language == "toml" && file(block).is_none()) {
-        if let Ok(table) = block.text.parse::<Table>() {
-            if kind(block, &table) == Kind::Setup && block.is_proved_here() {
-                merge(setup, table);
-            }
+        if let Ok(table) = block.text.parse::<Table>()
+            && kind(block, &table) == Kind::Setup
+            && block.is_proved_here()
+        {
+            merge(setup, table);
         }
     }
 }
@@ -178,12 +179,14 @@ fn rule(block: &Block, table: &Table, stage: &str, part: &str) -> String {
     rule
 }
 
+fn is_route(word: &str) -> bool {
+    (1..=64).contains(&word.len()) && word.chars().all(|c| c.is_ascii_lowercase() || c == '-')
+}
+
 fn words(value: &Value, routes: &mut BTreeSet<String>) {
     match value {
-        Value::String(text) if text.len() <= 64 && text.chars().all(|c| c.is_ascii_lowercase() || c == '-') => {
-            if !text.is_empty() {
-                routes.insert(text.clone());
-            }
+        Value::String(text) if is_route(text) => {
+            routes.insert(text.clone());
         }
         Value::Array(values) => values.iter().for_each(|value| words(value, routes)),
         Value::Table(table) => table.values().for_each(|value| words(value, routes)),
