@@ -9,6 +9,7 @@ mod reload;
 mod serve;
 mod sources;
 mod streams;
+mod traces;
 
 use std::fmt;
 

@@ -5,7 +5,9 @@ mod apt;
 mod bench;
 mod bindings;
 mod cargo;
+mod collector;
 mod conformance;
+mod deb;
 mod demo;
 mod faults;
 mod fuzz;
@@ -13,6 +15,7 @@ mod hostile;
 mod instructions;
 mod nats;
 mod process;
+mod promtool;
 mod registry;
 mod release;
 mod shell;
@@ -20,6 +23,7 @@ mod simulate;
 mod steps;
 mod test;
 mod wasm;
+mod wheel;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -63,6 +67,10 @@ enum Task {
     NatsServer,
     /// Print the path of an OCI registry for the tests, fetching one where there is none
     Registry,
+    /// Print the path of a receiver of OpenTelemetry's protocol for the tests, fetching one where there is none
+    Collector,
+    /// Print the path of promtool, fetching it where there is none
+    Promtool,
     /// Build target/release/trackside with the standard plugins in it
     Build,
     /// Run every test: plugins, host and end to end against a real nats-server
@@ -138,6 +146,14 @@ async fn perform(args: Args) -> Result<()> {
         }
         Task::Registry => {
             println!("{}", registry::provision(&workspace).await?.display());
+            Ok(())
+        }
+        Task::Collector => {
+            println!("{}", collector::provision(&workspace).await?.display());
+            Ok(())
+        }
+        Task::Promtool => {
+            println!("{}", promtool::provision(&workspace).await?.display());
             Ok(())
         }
         Task::Build => release::build(&workspace).await.map(drop),

@@ -1,12 +1,12 @@
 //! Every test there is, in an order that fails early and compiles nothing twice.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use anyhow::Result;
 
 use crate::cargo::{BUILD_LIMIT, Workspace};
 use crate::steps::Steps;
-use crate::{conformance, instructions, nats, registry, shell, simulate, wasm};
+use crate::{collector, conformance, instructions, nats, promtool, registry, shell, simulate, wasm};
 
 /// The plugins' own tests, natively: against the SDK's in-memory message.
 pub(crate) async fn plugins_natively(workspace: &Workspace) -> Result<()> {
@@ -15,13 +15,24 @@ pub(crate) async fn plugins_natively(workspace: &Workspace) -> Result<()> {
     shell::run("the plugins' tests", &mut cargo, BUILD_LIMIT).await
 }
 
+/// What the tests use beside nats-server.
+struct Tools {
+    registry: PathBuf,
+    collector: PathBuf,
+    promtool: PathBuf,
+}
+
 /// Everything: plugins and the guests of the tests to Wasm, the plugins' native tests, the binary, the instructions of the
 /// hot path, the conformance suite, the simulation, and the workspace's tests, doc tests included.
 pub(crate) async fn everything(workspace: &Workspace) -> Result<()> {
     let mut steps = Steps::default();
     let server = steps.step("nats-server", nats::provision(workspace)).await?;
     println!("{} {}, {}", server.path.display(), server.version, server.origin);
-    let registry = steps.step("registry", registry::provision(workspace)).await?;
+    let tools = Tools {
+        registry: steps.step("registry", registry::provision(workspace)).await?,
+        collector: steps.step("collector", collector::provision(workspace)).await?,
+        promtool: steps.step("promtool", promtool::provision(workspace)).await?,
+    };
     steps.step("plugins to Wasm", wasm::build_plugins(workspace)).await?;
     steps.step("guests to Wasm", wasm::build_guests(workspace)).await?;
     steps.step("plugins, natively", plugins_natively(workspace)).await?;
@@ -29,7 +40,7 @@ pub(crate) async fn everything(workspace: &Workspace) -> Result<()> {
     steps.step("instructions", instructions::as_test(workspace)).await?;
     steps.step("conformance", conformance::as_test(workspace)).await?;
     steps.step("simulation", simulate::as_test(workspace)).await?;
-    steps.step("tests", tests(workspace, &server, &registry)).await?;
+    steps.step("tests", tests(workspace, &server, &tools)).await?;
     steps.print_times();
     Ok(())
 }
@@ -42,10 +53,11 @@ pub(crate) async fn build(workspace: &Workspace) -> Result<()> {
     shell::run("building the workspace", &mut cargo, BUILD_LIMIT).await
 }
 
-async fn tests(workspace: &Workspace, server: &nats::Server, registry: &Path) -> Result<()> {
+async fn tests(workspace: &Workspace, server: &nats::Server, tools: &Tools) -> Result<()> {
     let mut cargo = workspace.cargo();
     cargo.args(["test", "--workspace"]).env("NATS_SERVER", &server.path);
-    cargo.env("DOCKER_REGISTRY", registry);
+    cargo.env("DOCKER_REGISTRY", &tools.registry);
+    cargo.env("OTLP_COLLECTOR", &tools.collector).env("PROMTOOL", &tools.promtool);
     cargo.env("TRACKSIDE_BIN", workspace.target.join("debug").join("trackside"));
     shell::run("the workspace's tests", &mut cargo, BUILD_LIMIT).await
 }

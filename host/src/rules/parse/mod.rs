@@ -11,6 +11,7 @@ mod settings;
 mod sidecar;
 mod sources;
 mod supply;
+mod telemetry;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -109,6 +110,7 @@ fn config(raw: &RawFile<'_>, files: &FileSet, problems: &Problems) -> ParsedConf
             place.insert(source);
         }
     }
+    let traces = telemetry::traces(&root);
     let runtime = settings::runtime(&root, files.directory());
     sources::check_streams(&sources, &streams, file);
     let reach = |name: &SourceName| sources.get(name).map(|source| sources::reach(source, &streams));
@@ -129,6 +131,7 @@ fn config(raw: &RawFile<'_>, files: &FileSet, problems: &Problems) -> ParsedConf
         streams,
         admin,
         sidecar,
+        traces,
         runtime,
     });
     ParsedConfig { config, known }
