@@ -236,7 +236,7 @@ subject = "orders.refused"
 plugin = "chatty"
 [[rule.stage]]
 plugin = "validate"
-with = { schema = { type = "object", required = ["id"], properties = { id = { type = "integer" } } } }
+with = { schema = "schemas/order.json" }
 [rule.routes]
 default = "clean.refused"
 [rule.on-failure]
@@ -259,6 +259,7 @@ backoff = ["10ms"]
     let plugins = "[plugins.chatty]\npath = \"plugins/log.wasm\"\ngrants = [\"log\"]\n\
                    [plugins.loops]\npath = \"plugins/loop.wasm\"\ndeadline = \"50ms\"\n";
     let (server, setup) = world(&format!("endpoint = {:?}\n{plugins}", collector.endpoint()), rules).await;
+    setup.write("schemas/order.json", r#"{"type":"object","properties":{"id":{"type":"integer"}}}"#);
     for name in ["log", "loop"] {
         setup.write(&format!("plugins/{name}.wasm"), hostile::component(name));
     }
