@@ -108,6 +108,11 @@ name!(
 );
 
 name!(
+    /// The name of a token in `[admin.tokens]`: who did what, in the audit log.
+    TokenName
+);
+
+name!(
     /// The name under which services subscribe to what a route hands out.
     QueueName
 );

@@ -9,6 +9,11 @@ use wit_parser::Resolve;
 
 const CONTRACT: &str = include_str!("../../plugin-sdk/wit/plugin.wit");
 const RUNTIME: &str = include_str!("runtime.wit");
+const HANDLERS: [(&str, &str); 3] = [
+    ("messaging.wit", include_str!("../../host/wit/deps/messaging.wit")),
+    ("wasmcloud.wit", include_str!("../../host/wit/deps/wasmcloud.wit")),
+    ("handlers.wit", include_str!("handlers.wit")),
+];
 
 /// The component made of a `.wat` file, by its name without the extension.
 pub fn component(name: &str) -> Vec<u8> {
@@ -37,7 +42,13 @@ pub fn component_of_contract(module: &str, contract: &str, version: &str) -> Vec
     let mut resolve = Resolve::default();
     let mut package = resolve.push_str("plugin.wit", &at_version(contract)).expect("the contract parses");
     let mut world = "plugin";
-    if module.contains("\"wasi:") {
+    let handler = [("wasi:messaging/incoming-handler", "wasi"), ("wasmcloud:messaging/handler", "wasmcloud")];
+    if let Some((_, exporting)) = handler.iter().find(|(export, _)| module.contains(export)) {
+        for (path, text) in HANDLERS {
+            package = resolve.push_str(path, text).expect("the interfaces of others parse");
+        }
+        world = exporting;
+    } else if module.contains("\"wasi:") {
         package = resolve.push_str("runtime.wit", &at_version(RUNTIME)).expect("the WASI parts parse");
         world = "runtime";
     }

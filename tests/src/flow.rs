@@ -10,8 +10,10 @@ use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::{Setup, hostile, until};
 
-/// How many keys the messages have.
+/// How many keys the messages have: few, so that there is an order to keep.
 pub const KEYS: usize = 50;
+/// How many they have where many have to be under way at a time.
+pub const MANY_KEYS: usize = 2000;
 
 /// The duplicate window of the output streams: longer than any of these tests takes.
 const WINDOW: std::time::Duration = std::time::Duration::from_secs(3600);
@@ -65,6 +67,55 @@ pub async fn stream(url: &str, name: &str, subjects: &str, replicas: usize, most
         context.create_or_update_stream(config.clone()).await.ok()
     })
     .await;
+}
+
+/// Has the output stream allow fast ingest.
+pub async fn allow_batched(url: &str) {
+    until("the output stream to allow fast ingest", async || {
+        let context = context(url).await?;
+        let mut config = context.get_stream("CLEAN").await.ok()?.cached_info().config.clone();
+        config.allow_batch_publish = true;
+        context.update_stream(config).await.ok()
+    })
+    .await;
+}
+
+/// Answers of the server to batches of fast ingest, as they go by.
+#[derive(Debug)]
+pub struct Answers {
+    count: Arc<AtomicUsize>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Answers {
+    /// Listens to what the server tells others.
+    pub async fn watch(url: &str) -> Self {
+        let client = until("the server", async || async_nats::connect(addresses(url)).await.ok()).await;
+        let mut answers = client.subscribe("_INBOX.*.*.fail.*.*.$FI").await.expect("a subscription");
+        client.flush().await.expect("the server knows of it");
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&count);
+        let task = tokio::spawn(async move {
+            while let Some(answer) = answers.next().await {
+                let stored = serde_json::from_slice::<serde_json::Value>(&answer.payload);
+                let stored = stored.is_ok_and(|answer| answer["type"] == "ack" && answer["seq"] != 0);
+                counted.fetch_add(usize::from(stored), Ordering::Relaxed);
+            }
+        });
+        Self { count, task }
+    }
+
+    /// How many there were that said of many messages that they are stored.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Answers {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 /// A client of these servers, whose addresses are separated by commas.
@@ -125,11 +176,12 @@ fn configured(url: &str, source: &str, key: usize) -> Setup {
 }
 
 impl Producer {
-    /// Stores `count` messages in the source stream, each exactly once, whatever happens to the server meanwhile.
+    /// Stores `count` messages of so many keys in the source stream, each exactly once, whatever happens to the server
+    /// meanwhile.
     #[must_use]
-    pub fn start(url: &str, count: usize) -> Self {
+    pub fn start(url: &str, count: usize, keys: usize) -> Self {
         let (sent, paused) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
-        let task = tokio::spawn(produce(url.to_owned(), count, Arc::clone(&sent), Arc::clone(&paused)));
+        let task = tokio::spawn(produce(url.to_owned(), count, keys, Arc::clone(&sent), Arc::clone(&paused)));
         Self { sent, paused, task }
     }
 
@@ -167,7 +219,7 @@ impl Drop for Producer {
 /// Messages on their way at a time: few enough that a lost connection leaves few to be sent again.
 const BATCH: usize = 100;
 
-async fn produce(url: String, count: usize, sent: Arc<AtomicUsize>, paused: Arc<AtomicBool>) {
+async fn produce(url: String, count: usize, keys: usize, sent: Arc<AtomicUsize>, paused: Arc<AtomicBool>) {
     let client = async_nats::ConnectOptions::new().retry_on_initial_connect().connect(addresses(&url)).await;
     let context = jetstream::new(client.expect("it is retried until the server is there"));
     let mut poll = tokio::time::interval(std::time::Duration::from_millis(10));
@@ -183,7 +235,7 @@ async fn produce(url: String, count: usize, sent: Arc<AtomicUsize>, paused: Arc<
         for number in next..end {
             let mut headers = async_nats::HeaderMap::new();
             headers.insert("Nats-Msg-Id", number.to_string());
-            let subject = format!("orders.{}", number % KEYS);
+            let subject = format!("orders.{}", number % keys);
             pending.push(context.publish_with_headers(subject, headers, format!("n{number} {PADDING}").into()).await);
         }
         for (ack, number) in pending.into_iter().zip(next..end) {
@@ -231,8 +283,9 @@ pub async fn settled(url: &str) {
     .await;
 }
 
-/// Draws up the books. `before` is what the output stream held when it was last emptied or made anew.
-pub async fn books(url: &str, before: Vec<usize>) -> Books {
+/// Draws up the books of messages of so many keys. `before` is what the output stream held when it was last emptied or
+/// made anew.
+pub async fn books(url: &str, keys: usize, before: Vec<usize>) -> Books {
     let sent = numbers(url, "ORDERS").await;
     let clean: Vec<usize> = before.into_iter().chain(numbers(url, "CLEAN").await).collect();
     let dead = numbers(url, "DEAD").await;
@@ -247,7 +300,7 @@ pub async fn books(url: &str, before: Vec<usize>) -> Books {
     let mut disordered = 0;
     for number in &clean {
         let place = places[number];
-        let last = last.entry(number % KEYS).or_insert(place);
+        let last = last.entry(number % keys).or_insert(place);
         disordered += usize::from(place < *last);
         *last = (*last).max(place);
     }

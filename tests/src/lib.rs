@@ -13,12 +13,15 @@ pub mod graph;
 #[path = "../hostile/mod.rs"]
 pub mod hostile;
 pub mod http;
+mod port;
 mod process;
 pub mod proxy;
+pub mod readers;
 mod registry;
 mod server;
 mod setup;
 pub mod simulation;
+pub mod tap;
 mod trackside;
 
 use std::path::PathBuf;
@@ -28,10 +31,11 @@ pub use cluster::Cluster;
 pub use collector::{Collector, Received};
 pub use disk::SmallDisk;
 pub use example::Example;
+pub use port::free_port;
 pub use process::Process;
 pub use registry::{LOGIN, Registry};
 pub use server::{Server, Stored};
-pub use setup::Setup;
+pub use setup::{Setup, cache_folder};
 pub use trackside::{Finished, Trackside, command, command_unread, command_with};
 
 /// How long anything may take before a test gives it up. Generous, since the machine may be busy with other tests.
@@ -52,16 +56,6 @@ pub async fn until<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> 
         }
     });
     found.await.unwrap_or_else(|_| panic!("waited {PATIENCE:?} in vain for {what}"))
-}
-
-/// A port that nobody listens on at this moment.
-///
-/// # Panics
-/// When there is none.
-#[must_use]
-pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("there is a free port");
-    listener.local_addr().expect("it listens").port()
 }
 
 /// A component of `tests/guests`, by its name.

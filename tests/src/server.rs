@@ -8,7 +8,7 @@ use async_nats::jetstream::{self, consumer, stream};
 use futures::StreamExt;
 use tempfile::TempDir;
 
-use crate::{PATIENCE, Process, provided, until};
+use crate::{PATIENCE, Process, free_port, provided, until};
 
 /// A nats-server with JetStream and a temporary store.
 #[derive(Debug)]
@@ -78,8 +78,9 @@ impl Server {
     pub async fn start_with(arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let arguments: Vec<_> = arguments.iter().map(ToString::to_string).collect();
-        let process = Self::spawn(folder.path(), &arguments, None);
-        let port = until("nats-server to listen", async || listening_port(folder.path())).await;
+        let port = free_port();
+        let process = Self::spawn(folder.path(), &arguments, port);
+        until("nats-server to listen", async || listening_port(folder.path())).await;
         Self { process, folder, arguments, port }
     }
 
@@ -119,7 +120,7 @@ impl Server {
                 std::fs::remove_file(entry.path()).expect("a stale file can be removed");
             }
         }
-        self.process = Self::spawn(self.folder.path(), &self.arguments, Some(self.port));
+        self.process = Self::spawn(self.folder.path(), &self.arguments, self.port);
         until("nats-server to listen again", async || listening_port(self.folder.path())).await;
     }
 
@@ -180,14 +181,14 @@ impl Server {
         .await;
     }
 
-    fn spawn(folder: &Path, arguments: &[String], port: Option<u16>) -> Process {
+    fn spawn(folder: &Path, arguments: &[String], port: u16) -> Process {
         let mut command = Command::new(provided("NATS_SERVER"));
         command.args(["--addr", "127.0.0.1"]).args(arguments);
         if !arguments.iter().any(|argument| argument == "--store_dir") {
             command.arg("--store_dir").arg(folder.join("store"));
         }
         command.arg("--ports_file_dir").arg(folder);
-        command.args(["--port", &port.map_or("-1".to_owned(), |port| port.to_string())]);
+        command.args(["--port", &port.to_string()]);
         Process::spawn(&mut command, &folder.join("nats-server.log"))
     }
 }

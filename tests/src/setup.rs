@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use crate::provided;
+use crate::{free_port, provided};
 
 /// A configuration directory, and a free port for the admin API.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ impl Setup {
     #[must_use]
     pub fn new(server: &str, rest: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let admin = free_address();
+        let admin = format!("127.0.0.1:{}", free_port());
         let setup = Self { directory: folder.path().join("config"), _folder: folder, admin };
         let cache = cache_folder();
         let servers = server.split(',').map(|server| format!("\"{server}\"")).collect::<Vec<_>>().join(", ");
@@ -68,12 +68,7 @@ impl Setup {
 }
 
 /// Compiled components are shared by all tests, so that each compiles only once.
-fn cache_folder() -> PathBuf {
+#[must_use]
+pub fn cache_folder() -> PathBuf {
     provided("TRACKSIDE_BIN").parent().expect("a binary is in a folder").join("test-component-cache")
-}
-
-/// An address nobody listens at right now.
-fn free_address() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("its address").to_string()
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -115,7 +115,23 @@ impl Trackside {
     /// The same with other arguments before the directory, such as `dev`.
     #[must_use]
     pub fn spawn_with(arguments: &[&str], directory: &Path, admin: &str, environment: &[(&str, &str)]) -> Self {
-        let mut command = Command::new(provided("TRACKSIDE_BIN"));
+        Self::spawn_under(&[], arguments, directory, admin, environment)
+    }
+
+    /// The same by a command that runs the command after its arguments, such as one that confines it. It has to become
+    /// that, since it gets the signals.
+    #[must_use]
+    pub fn spawn_under(
+        wrapper: &[&str],
+        arguments: &[&str],
+        directory: &Path,
+        admin: &str,
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let mut command = Command::new(wrapper.first().map_or_else(|| provided("TRACKSIDE_BIN"), PathBuf::from));
+        if let [_, further @ ..] = wrapper {
+            command.args(further).arg(provided("TRACKSIDE_BIN"));
+        }
         command.args(arguments).arg(directory).envs(environment.iter().copied()).env("NO_COLOR", "1");
         let log = directory.with_file_name("trackside.log");
         let process = Process::spawn(&mut command, &log);

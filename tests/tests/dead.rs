@@ -2,7 +2,7 @@
 
 use async_nats::jetstream::{self, stream};
 use serde_json::json;
-use trackside_tests::{Finished, Server, Setup, Stored, Trackside, command, command_with, hostile};
+use trackside_tests::{Finished, Server, Setup, Stored, Trackside, command, command_with, hostile, until};
 
 const SOURCE: &str = "[sources.orders]\nstream = \"ORDERS\"\ndurable = \"trackside\"\n";
 
@@ -170,6 +170,37 @@ async fn a_letter_that_is_replayed_twice_is_stored_once() {
     assert!(ok(&dead("replay", &setup, &[])).stdout.ends_with("2 replayed, 0 failed again, 0 stay\n"));
     assert_eq!(server.stored("CLEAN", 1).await.len(), 1);
     assert!(sequences(&server, "DEAD").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_replay_that_is_killed_again_and_again_loses_and_repeats_nothing() {
+    const COUNT: usize = 150;
+    let (server, setup) = world("\"dead.orders\"", &["id"]).await;
+    let context = jetstream::new(server.client().await);
+    for number in 0..COUNT {
+        let good = if number % 3 == 0 { "" } else { r#","good":true"# };
+        let stored = context.publish("orders.eu", format!(r#"{{"n":{number}{good}}}"#).into()).await;
+        stored.expect("the client can publish").await.expect("the stream stores it");
+    }
+    let_die(&server, &setup, COUNT, &[]).await;
+    configure(&setup, "\"dead.orders\"", &["good"]);
+
+    let told = |replaying: &Trackside| replaying.log().lines().filter(|line| line.starts_with("DEAD ")).count();
+    for kill in 1..=5 {
+        let replaying = Trackside::spawn_with(&["dead", "replay"], setup.path(), &setup.admin, &[]);
+        until("the replay to get on", async || (told(&replaying) >= kill * 20).then_some(())).await;
+        replaying.kill();
+    }
+    // The last third never succeeds: those are letters in the end, each once.
+    assert_eq!(dead("replay", &setup, &[]).code, 1);
+    let numbers = |stored: Vec<Stored>| -> Vec<u64> {
+        let mut numbers: Vec<_> = stored.iter().map(|one| one.json()["n"].as_u64().expect("a number")).collect();
+        numbers.sort_unstable();
+        numbers
+    };
+    let (again, good): (Vec<u64>, Vec<u64>) = (0..COUNT as u64).partition(|number| number % 3 == 0);
+    assert_eq!(numbers(server.stored("CLEAN", good.len()).await), good);
+    assert_eq!(numbers(server.stored("DEAD", again.len()).await), again);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use trackside_tests::flow::{self, Books, Producer};
+use trackside_tests::flow::{self, Answers, Books, Producer};
 use trackside_tests::proxy::{Network, Proxy};
 use trackside_tests::{Cluster, Server, Setup, Trackside, until};
 
@@ -19,23 +19,79 @@ fn scale(few: usize, many: usize) -> usize {
 struct Story {
     begun: Instant,
     url: String,
+    keys: usize,
     producer: Producer,
     /// What the output stream held when it was last made anew.
     before: Vec<usize>,
 }
 
+/// How outputs are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outputs {
+    /// Each by itself.
+    Alone,
+    /// By fast ingest, many of them in one batch.
+    Batched,
+}
+
+impl Outputs {
+    /// How many keys the messages have: of each one is under way at a time.
+    fn keys(self) -> usize {
+        match self {
+            Self::Alone => flow::KEYS,
+            Self::Batched => flow::MANY_KEYS,
+        }
+    }
+
+    /// Makes the streams.
+    async fn streams(self, url: &str, replicas: usize) -> Option<Answers> {
+        flow::streams(url, replicas).await;
+        self.renewed(url).await;
+        match self {
+            Self::Alone => None,
+            Self::Batched => Some(Answers::watch(url).await),
+        }
+    }
+
+    /// Has the output stream as it has to be, after it was made or changed.
+    async fn renewed(self, url: &str) {
+        if self == Self::Batched {
+            flow::allow_batched(url).await;
+        }
+    }
+
+    /// The name of a row.
+    fn row(self, what: &str) -> String {
+        match self {
+            Self::Alone => what.to_owned(),
+            Self::Batched => format!("{what}, outputs by fast ingest"),
+        }
+    }
+
+    /// Checks that outputs were stored in this way, as far as the server told.
+    fn check(self, answers: Option<Answers>) {
+        let many = answers.map_or(0, |answers| answers.count());
+        assert!(self == Self::Alone || many > 0, "the server did not answer for many outputs at once");
+    }
+}
+
 impl Story {
     /// So many messages begin to flow.
     fn begin(url: &str, count: usize) -> Self {
-        let producer = Producer::start(url, count);
-        Self { begun: Instant::now(), url: url.to_owned(), producer, before: Vec::new() }
+        Self::begin_with(url, count, flow::KEYS)
+    }
+
+    /// The same, of so many keys.
+    fn begin_with(url: &str, count: usize, keys: usize) -> Self {
+        let producer = Producer::start(url, count, keys);
+        Self { begun: Instant::now(), url: url.to_owned(), keys, producer, before: Vec::new() }
     }
 
     /// Waits until everything has gone through, prints the line of the table and checks that the books are balanced.
     async fn conclude(mut self, name: &str, faults: &str) {
         self.producer.finish().await;
         flow::settled(&self.url).await;
-        let Books { sent, lost, duplicates, disordered, dead } = flow::books(&self.url, self.before).await;
+        let Books { sent, lost, duplicates, disordered, dead } = flow::books(&self.url, self.keys, self.before).await;
         let seconds = self.begun.elapsed().as_secs();
         println!("| {name} | {faults} | {sent} | {lost} | {duplicates} | {disordered} | {dead} | {seconds} s |");
         assert_eq!((lost, duplicates, disordered, dead), (0, 0, 0, 0), "{name}: lost, twice, out of order, dead");
@@ -44,46 +100,77 @@ impl Story {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn server_killed() {
+    server_killed_with(Outputs::Alone).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn server_killed_batched() {
+    server_killed_with(Outputs::Batched).await;
+}
+
+async fn server_killed_with(outputs: Outputs) {
     let (count, kills) = (scale(3_000, 50_000), scale(2, 5));
     let mut server = Server::start().await;
-    flow::streams(&server.url(), 1).await;
+    let answers = outputs.streams(&server.url(), 1).await;
     let setup = flow::setup(&server.url());
     let trackside = Trackside::start(&setup).await;
-    let story = Story::begin(&server.url(), count);
+    let story = Story::begin_with(&server.url(), count, outputs.keys());
     for kill in 1..=kills {
         story.producer.reached(count * kill / (kills + 1)).await;
         server.restart().await;
     }
-    story.conclude("nats-server killed and started again with its store", &format!("{kills} times")).await;
+    let row = outputs.row("nats-server killed and started again with its store");
+    story.conclude(&row, &format!("{kills} times")).await;
     assert_eq!(trackside.drain().await, 0);
+    outputs.check(answers);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn trackside_killed() {
+    trackside_killed_with(Outputs::Alone).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trackside_killed_batched() {
+    trackside_killed_with(Outputs::Batched).await;
+}
+
+async fn trackside_killed_with(outputs: Outputs) {
     let (count, kills) = (scale(3_000, 100_000), scale(3, 20));
     let server = Server::start().await;
-    flow::streams(&server.url(), 1).await;
+    let answers = outputs.streams(&server.url(), 1).await;
     let setup = flow::setup(&server.url());
     let mut trackside = Trackside::start(&setup).await;
-    let story = Story::begin(&server.url(), count);
+    let story = Story::begin_with(&server.url(), count, outputs.keys());
     for kill in 1..=kills {
         story.producer.reached(count * kill / (kills + 1)).await;
         trackside.kill();
         trackside = Trackside::start(&setup).await;
     }
-    story.conclude("Trackside killed and started again", &format!("{kills} times")).await;
+    let row = outputs.row("Trackside killed and started again");
+    story.conclude(&row, &format!("{kills} times")).await;
     assert_eq!(trackside.drain().await, 0);
+    outputs.check(answers);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn network_cut() {
+    network_cut_with(Outputs::Alone).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn network_cut_batched() {
+    network_cut_with(Outputs::Batched).await;
+}
+
+async fn network_cut_with(outputs: Outputs) {
     let (count, rounds) = (scale(3_000, 50_000), scale(1, 4));
     let server = Server::start().await;
-    flow::streams(&server.url(), 1).await;
+    let answers = outputs.streams(&server.url(), 1).await;
     let proxy = Proxy::start(server.port()).await;
     let setup = flow::setup(&proxy.url());
     let trackside = Trackside::start(&setup).await;
-    let story = Story::begin(&server.url(), count);
+    let story = Story::begin_with(&server.url(), count, outputs.keys());
     let faults = [Network::Stalls, Network::Drops, Network::Down];
     for round in 0..rounds * faults.len() {
         story.producer.reached(count * (round + 1) / (rounds * faults.len() + 1)).await;
@@ -94,8 +181,9 @@ async fn network_cut() {
         proxy.set(Network::Works);
     }
     let cuts = format!("stalled, dropped and reset {rounds} times each");
-    story.conclude("network cut between the two", &cuts).await;
+    story.conclude(&outputs.row("network cut between the two"), &cuts).await;
     assert_eq!(trackside.drain().await, 0);
+    outputs.check(answers);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -141,39 +229,62 @@ async fn received(instance: &Trackside) -> f64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn leader_lost() {
+    leader_lost_with(Outputs::Alone).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leader_lost_batched() {
+    leader_lost_with(Outputs::Batched).await;
+}
+
+async fn leader_lost_with(outputs: Outputs) {
     let (count, losses) = (scale(2_000, 30_000), scale(1, 4));
     let mut cluster = Cluster::start().await;
-    flow::streams(&cluster.urls(), 3).await;
+    let answers = outputs.streams(&cluster.urls(), 3).await;
     let setup = flow::setup(&cluster.urls());
     let trackside = Trackside::start(&setup).await;
-    let story = Story::begin(&cluster.urls(), count);
+    let story = Story::begin_with(&cluster.urls(), count, outputs.keys());
     for loss in 1..=losses {
         story.producer.reached(count * loss / (losses + 1)).await;
         let stream = ["ORDERS", "CLEAN"][loss % 2];
         let leader = cluster.leader_of(stream).await;
         cluster.restart(leader).await;
     }
-    story.conclude("leader of a three-node cluster killed", &format!("{losses} times")).await;
+    let row = outputs.row("leader of a three-node cluster killed");
+    story.conclude(&row, &format!("{losses} times")).await;
     assert_eq!(trackside.drain().await, 0);
+    outputs.check(answers);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn output_full() {
+    output_full_with(Outputs::Alone).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn output_full_batched() {
+    output_full_with(Outputs::Batched).await;
+}
+
+async fn output_full_with(outputs: Outputs) {
     let count = scale(2_000, 30_000);
     let server = Server::start().await;
     let url = server.url();
-    flow::streams(&url, 1).await;
+    let answers = outputs.streams(&url, 1).await;
     flow::stream(&url, "CLEAN", "clean.>", 1, (count / 4) as i64).await;
+    outputs.renewed(&url).await;
     let setup = flow::setup(&url);
     let trackside = Trackside::start(&setup).await;
-    let story = Story::begin(&url, count);
+    let story = Story::begin_with(&url, count, outputs.keys());
     until("the output stream to be full", async || {
         trackside.log().contains("an output could not be published").then_some(())
     })
     .await;
     flow::stream(&url, "CLEAN", "clean.>", 1, -1).await;
-    story.conclude("output stream full, then with room again", "once").await;
+    outputs.renewed(&url).await;
+    story.conclude(&outputs.row("output stream full, then with room again"), "once").await;
     assert_eq!(trackside.drain().await, 0);
+    outputs.check(answers);
 }
 
 #[tokio::test(flavor = "multi_thread")]

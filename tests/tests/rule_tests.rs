@@ -207,6 +207,32 @@ expect = [{ outcome = "unmatched" }]
 }
 
 #[test]
+fn an_update_that_a_full_disk_stops_leaves_the_file_as_it_is() {
+    let Some(disk) = trackside_tests::SmallDisk::mount("1m") else {
+        println!("not run: mounting a small disk needs root");
+        return;
+    };
+    let setup = setup(TWO_OF_THREE);
+    let tests = setup.path().join("tests");
+    let path = disk.path().join("orders.toml");
+    std::fs::remove_dir_all(&tests).expect("the folder is there");
+    std::os::unix::fs::symlink(disk.path(), &tests).expect("a link to the disk");
+    std::fs::write(&path, TWO_OF_THREE).expect("there is room yet");
+    disk.fill(0);
+    let done = test(&setup, &["--update"]);
+    let text = std::fs::read_to_string(&path).expect("it is still there");
+    assert!(text == TWO_OF_THREE, "{text}");
+    assert_eq!(done.code, 1, "{}{}", done.stdout, done.stderr);
+    assert!(done.stderr.contains("orders.toml: No space left on device"), "{}", done.stderr);
+
+    disk.free();
+    test(&setup, &["--update"]);
+    assert_ne!(std::fs::read_to_string(&path).expect("it is there"), TWO_OF_THREE);
+    let left: Vec<_> = std::fs::read_dir(disk.path()).expect("its files").flatten().map(|e| e.file_name()).collect();
+    assert_eq!(left, ["orders.toml"], "no draft is left");
+}
+
+#[test]
 fn a_test_of_nothing_but_its_message_fails_until_an_update_writes_what_happens() {
     let message = "[[test]]\nname = \"a\"\n[test.message]\nsubject = \"orders.parts\"\nbase64 = \"/w==\"\n";
     let setup = setup(message);

@@ -2,7 +2,7 @@
 //! configuration in the README.
 
 use serde_json::Value;
-use trackside_tests::{Example, Finished, command_with, hostile};
+use trackside_tests::{Example, Finished, command, command_with, hostile};
 
 const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/samples/orders.jsonl");
 
@@ -63,6 +63,29 @@ fn no_secret_of_the_samples_is_in_anything_that_is_published() {
         }
     }
     assert!(!format!("{}{}", done.stdout, done.stderr).contains("a key of the test"));
+}
+
+#[test]
+fn the_page_of_the_example_shows_its_flow_and_names_all_of_its_rules() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/README.md");
+    let page = std::fs::read_to_string(path).expect("the page");
+    let (before, rest) = page.split_once("```mermaid\n").expect("a picture");
+    let (_, after) = rest.split_once("```").expect("its end");
+    let drawn = command(&["graph", Example::new().argument()], b"");
+    assert_eq!((drawn.code, drawn.stderr.as_str()), (0, ""));
+    let made = format!("{before}```mermaid\n{}```{after}", drawn.stdout);
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(path, &made).expect("the page can be written");
+    }
+    let there = std::fs::read_to_string(path).expect("the page");
+    assert!(
+        there == made,
+        "config/README.md is out of date: UPDATE_DOCS=1 cargo test -p trackside-tests --test samples"
+    );
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../config/rules")).expect("the rules") {
+        let name = entry.expect("a file").file_name().into_string().expect("UTF-8");
+        assert!(there.contains(&format!("[rules/{name}](rules/{name})")), "{name} is not told of");
+    }
 }
 
 #[test]

@@ -1,12 +1,15 @@
 //! What Trackside's admin API tells, and where to put one.
 
-use std::net::TcpListener;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::process::Process;
+
+#[path = "../../tests/src/port.rs"]
+#[expect(unreachable_pub, reason = "it is public in the tests' library, whose file this is")]
+mod port;
 
 const HTTP_LIMIT: Duration = Duration::from_secs(5);
 const RELOAD_LIMIT: Duration = Duration::from_secs(60);
@@ -60,6 +63,6 @@ fn agent(limit: Duration) -> ureq::Agent {
 }
 
 /// An address that nobody listens at just now.
-pub(crate) fn free_address() -> Result<String> {
-    Ok(TcpListener::bind("127.0.0.1:0").context("no free port")?.local_addr()?.to_string())
+pub(crate) fn free_address() -> String {
+    format!("127.0.0.1:{}", port::free_port())
 }

@@ -14,8 +14,10 @@ mod fuzz;
 mod hostile;
 mod instructions;
 mod nats;
+mod pip;
 mod process;
 mod promtool;
+mod readers;
 mod registry;
 mod release;
 mod shell;
@@ -71,6 +73,8 @@ enum Task {
     Collector,
     /// Print the path of promtool, fetching it where there is none
     Promtool,
+    /// Print the folder of the parsers that tests have files read by, fetching them and installing the programs
+    Readers,
     /// Build target/release/trackside with the standard plugins in it
     Build,
     /// Run every test: plugins, host and end to end against a real nats-server
@@ -154,6 +158,10 @@ async fn perform(args: Args) -> Result<()> {
         }
         Task::Promtool => {
             println!("{}", promtool::provision(&workspace).await?.display());
+            Ok(())
+        }
+        Task::Readers => {
+            println!("{}", readers::provision(&workspace).await?.display());
             Ok(())
         }
         Task::Build => release::build(&workspace).await.map(drop),

@@ -1,5 +1,6 @@
 //! Running other programs, never for longer than a limit, and saying what they said when they fail.
 
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -40,6 +41,12 @@ pub(crate) async fn capture(what: &str, command: &mut Command, limit: Duration) 
     }
     let said = format!("{stdout}{}", String::from_utf8_lossy(&output.stderr));
     bail!("{what}: failed ({})\n{}", output.status, tail(&said))
+}
+
+/// The program of this name that a shell would start.
+pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 
 /// The last lines of a text, indented.

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::cargo::{BUILD_LIMIT, Workspace};
 use crate::steps::Steps;
-use crate::{collector, conformance, instructions, nats, promtool, registry, shell, simulate, wasm};
+use crate::{collector, conformance, instructions, nats, promtool, readers, registry, shell, simulate, wasm};
 
 /// The plugins' own tests, natively: against the SDK's in-memory message.
 pub(crate) async fn plugins_natively(workspace: &Workspace) -> Result<()> {
@@ -18,6 +18,7 @@ pub(crate) async fn plugins_natively(workspace: &Workspace) -> Result<()> {
 /// What the tests use beside nats-server.
 struct Tools {
     registry: PathBuf,
+    readers: PathBuf,
     collector: PathBuf,
     promtool: PathBuf,
 }
@@ -30,6 +31,7 @@ pub(crate) async fn everything(workspace: &Workspace) -> Result<()> {
     println!("{} {}, {}", server.path.display(), server.version, server.origin);
     let tools = Tools {
         registry: steps.step("registry", registry::provision(workspace)).await?,
+        readers: steps.step("readers", readers::provision(workspace)).await?,
         collector: steps.step("collector", collector::provision(workspace)).await?,
         promtool: steps.step("promtool", promtool::provision(workspace)).await?,
     };
@@ -56,7 +58,7 @@ pub(crate) async fn build(workspace: &Workspace) -> Result<()> {
 async fn tests(workspace: &Workspace, server: &nats::Server, tools: &Tools) -> Result<()> {
     let mut cargo = workspace.cargo();
     cargo.args(["test", "--workspace"]).env("NATS_SERVER", &server.path);
-    cargo.env("DOCKER_REGISTRY", &tools.registry);
+    cargo.env("DOCKER_REGISTRY", &tools.registry).env("READERS", &tools.readers);
     cargo.env("OTLP_COLLECTOR", &tools.collector).env("PROMTOOL", &tools.promtool);
     cargo.env("TRACKSIDE_BIN", workspace.target.join("debug").join("trackside"));
     shell::run("the workspace's tests", &mut cargo, BUILD_LIMIT).await

@@ -1,14 +1,22 @@
 //! The HTTP listener for operators and their tools: is it alive, is it ready, what does it count, which revision runs,
 //! and reload. It holds no state of its own: it asks [`Control`], [`Metrics`] and [`Readiness`].
 
+mod accept;
+mod access;
 mod guard;
+mod line;
 mod problem;
 mod routes;
 mod server;
+mod tap;
 
 use crate::control::Control;
+use crate::pipeline::Taps;
+use crate::plan::Live;
 use crate::telemetry::{Metrics, Readiness};
 
+pub(crate) use accept::{Door, Places};
+pub use access::{Access, AuditError, Credentials, Fresh};
 pub(crate) use guard::{Reach, guard};
 pub(crate) use problem::Problem;
 pub use server::serve;
@@ -22,6 +30,12 @@ pub struct Admin {
     pub metrics: Metrics,
     /// Whether Trackside is ready.
     pub readiness: Readiness,
+    /// The plan in force.
+    pub live: Live,
+    /// Where taps are opened.
+    pub taps: Taps,
+    /// Who may do what.
+    pub access: Access,
 }
 
 #[cfg(test)]

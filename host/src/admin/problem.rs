@@ -1,6 +1,6 @@
 //! Errors as problem details (RFC 9457).
 
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
@@ -12,13 +12,15 @@ pub(crate) struct Problem {
     detail: String,
     /// In seconds.
     retry_after: Option<u64>,
+    /// Whether a token would help.
+    challenge: bool,
     /// Extension members.
     more: Map<String, Value>,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), retry_after: None, more: Map::new() }
+        Self { status, detail: detail.into(), retry_after: None, challenge: false, more: Map::new() }
     }
 
     /// The same as an element of a list of answers.
@@ -36,6 +38,12 @@ impl Problem {
     /// The same, with an extension member.
     pub(crate) fn with(mut self, name: &str, value: Value) -> Self {
         self.more.insert(name.to_owned(), value);
+        self
+    }
+
+    /// The same, with how to authenticate (RFC 6750).
+    pub(super) fn challenge(mut self) -> Self {
+        self.challenge = true;
         self
     }
 
@@ -58,6 +66,10 @@ impl IntoResponse for Problem {
         let mut response = (self.status, content_type, body.to_string()).into_response();
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
+        if self.challenge {
+            let bearer = HeaderValue::from_static("Bearer realm=\"trackside\"");
+            response.headers_mut().insert(WWW_AUTHENTICATE, bearer);
         }
         response
     }

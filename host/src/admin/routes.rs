@@ -4,23 +4,26 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router, middleware};
+use axum::{Extension, Json, Router, middleware};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::time::timeout;
 
 use crate::control::{Outcome, ReloadRecord, Stopping, Trigger};
 use crate::names::Revision;
+use crate::rules::Role;
 use crate::telemetry::OPEN_METRICS;
 use crate::times::rfc3339;
 
 use super::Admin;
+use super::access::{Details, Need, Open, act, authorise};
 use super::guard::{Reach, guard};
 use super::problem::Problem;
+use super::tap::tap;
 
 /// How long an answer to `POST /v1/reload` may take: cold compilation of many plugins takes seconds.
 pub(super) const RELOAD_WAIT: Duration = Duration::from_secs(120);
@@ -70,14 +73,25 @@ struct ReloadAnswer {
     warnings: Vec<String>,
 }
 
-/// All paths.
+/// What monitoring asks for, by whatever program it is.
+const MONITORING: Need = Need { role: Role::Reader, open: Open::Everybody };
+/// What was there before there were tokens.
+const STATUS: Need = Need { role: Role::Reader, open: Open::ThisMachine };
+/// What rules have made of messages; what these were before needs more, see `tap`.
+const TAP: Need = Need { role: Role::Reader, open: Open::ThisMachine };
+const RELOAD: Need = Need { role: Role::Admin, open: Open::ThisMachine };
+
+/// All paths, by what they need.
 pub(super) fn router(admin: Admin, reach: Reach) -> Router {
-    Router::new()
-        .route("/healthz", get(async || "ok"))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
-        .route("/v1/revision", get(revision))
-        .route("/v1/reload", post(reload))
+    let need = |need| middleware::from_fn_with_state((admin.access.clone(), need), authorise);
+    let acting = || middleware::from_fn_with_state(admin.access.clone(), act);
+    let open = Router::new().route("/healthz", get(async || "ok")).route("/readyz", get(ready));
+    let monitoring = Router::new().route("/metrics", get(metrics)).route_layer(need(MONITORING));
+    let status = Router::new().route("/v1/revision", get(revision)).route_layer(need(STATUS));
+    let tap = Router::new().route("/v1/tap", get(tap)).route_layer(need(TAP));
+    let reload = Router::new().route("/v1/reload", post(reload)).route_layer(acting()).route_layer(need(RELOAD));
+    let router = open.merge(monitoring).merge(status).merge(reload).merge(tap);
+    router
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path"))
         .method_not_allowed_fallback(async || {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path has another method, see the Allow header")
@@ -87,11 +101,13 @@ pub(super) fn router(admin: Admin, reach: Reach) -> Router {
         .layer(middleware::from_fn_with_state(reach, guard))
 }
 
-async fn ready(State(admin): State<Admin>) -> Response {
+async fn ready(State(admin): State<Admin>, headers: HeaderMap) -> Response {
     let conditions = admin.readiness.now();
     let ready = conditions.is_ready();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(Ready { ready, reasons: conditions.reasons() })).into_response()
+    // Reasons have names in them, and what the server said.
+    let reasons = if admin.access.may_read(&headers) { conditions.reasons() } else { Vec::new() };
+    (status, Json(Ready { ready, reasons })).into_response()
 }
 
 async fn metrics(State(admin): State<Admin>) -> Response {
@@ -133,7 +149,9 @@ async fn reload(State(admin): State<Admin>, request: Request) -> Result<Response
         Outcome::Activated | Outcome::Unchanged => StatusCode::OK,
         Outcome::Rejected => StatusCode::UNPROCESSABLE_ENTITY,
     };
-    Ok((status, Json(ReloadAnswer::from(record))).into_response())
+    let answer = ReloadAnswer::from(record);
+    let details = Details::default().with("outcome", answer.outcome).with("revision", answer.revision.clone());
+    Ok((status, Extension(details), Json(answer)).into_response())
 }
 
 fn stopping(reason: Stopping) -> Problem {

@@ -1,5 +1,6 @@
 //! Real HTTP over the loopback interface, against a real controller.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,9 +13,14 @@ use tokio::time::{Instant, timeout};
 
 use crate::control::{Compiled, Controller, Rejection};
 use crate::names::{PluginName, Revision, SourceName};
+use crate::plan::Plan;
 use crate::telemetry::{Build, Condition, Metrics, Readiness};
 
+use crate::rules::AdminSettings;
+
 use super::*;
+
+mod access;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -26,14 +32,40 @@ struct Server {
     tasks: JoinSet<()>,
 }
 
+/// Of a listener for this machine alone, without tokens.
+fn settings() -> AdminSettings {
+    AdminSettings {
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        tls: None,
+        requests_per_second: 1000,
+        audit: None,
+        tokens: BTreeMap::new(),
+    }
+}
+
 struct Answer {
     status: u16,
     head: String,
     body: String,
 }
 
+/// A plan without rules.
+fn live() -> Live {
+    Live::new(Arc::new(Plan {
+        revision: Revision::from_digest(&[0; 32]),
+        sources: BTreeMap::new(),
+        rules: Vec::new(),
+        plugins: Vec::new(),
+        json: trackside_json::Limits::default(),
+    }))
+}
+
 impl Server {
     async fn start() -> Self {
+        Self::start_with(&settings(), &Credentials::default()).await
+    }
+
+    async fn start_with(settings: &AdminSettings, credentials: &Credentials) -> Self {
         let next = Arc::new(Mutex::new(Ok(1)));
         let found = Arc::clone(&next);
         let compile = move || match found.lock().unwrap().clone() {
@@ -55,7 +87,10 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let mut tasks = JoinSet::new();
         tasks.spawn(controller.run(std::future::pending()));
-        tasks.spawn(serve(listener, Admin { control, metrics, readiness: readiness.clone() }));
+        let access = Access::new(settings, credentials.clone()).unwrap();
+        let readiness_of = readiness.clone();
+        let admin = Admin { control, metrics, readiness: readiness_of, access, live: live(), taps: Taps::default() };
+        tasks.spawn(serve(listener, admin));
         Self { address, readiness, next, tasks }
     }
 
@@ -181,7 +216,7 @@ async fn a_reload_is_refused_while_it_drains_or_stops() {
 
 #[test]
 fn the_document_has_every_path_and_no_other() {
-    let routes = include_str!("routes.rs").lines().filter_map(|line| line.trim().strip_prefix(".route(\""));
+    let routes = include_str!("routes.rs").split(".route(\"").skip(1);
     let mut routes: Vec<String> = routes
         .map(|route| {
             let (path, rest) = route.split_once("\", ").expect("a path and what answers it");
@@ -241,7 +276,8 @@ async fn a_probe_without_a_host_and_one_by_a_forwarded_port_get_through() {
 async fn monitoring_reaches_an_open_listener_by_any_name_and_the_api_only_by_address() {
     let server = Server::start().await;
     let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let listener_address = listener.local_addr().unwrap();
+    let port = listener_address.port();
     let (_, control) = Controller::<()>::new(
         || Err(Rejection { report: String::new(), watch: Vec::new() }),
         |()| {},
@@ -249,13 +285,18 @@ async fn monitoring_reaches_an_open_listener_by_any_name_and_the_api_only_by_add
     );
     let metrics = Metrics::new(Build { version: "0", wasmtime: "0", contract: "0" });
     let mut tasks = JoinSet::new();
-    tasks.spawn(serve(listener, Admin { control, metrics, readiness: Readiness::new() }));
+    let everywhere = AdminSettings { listen: listener_address, ..settings() };
+    let access = Access::new(&everywhere, Credentials::default()).unwrap();
+    tasks.spawn(serve(
+        listener,
+        Admin { control, metrics, readiness: Readiness::new(), access, live: live(), taps: Taps::default() },
+    ));
     let open = Server { address: SocketAddr::from(([127, 0, 0, 1], port)), tasks, ..server };
     let by_name = |path| format!("GET {path} HTTP/1.1\r\nHost: trackside.internal\r\nConnection: close\r\n\r\n");
     assert_eq!(open.raw(&by_name("/metrics")).await.status, 200);
     open.raw(&by_name("/v1/revision")).await.is_problem(421);
-    let before_the_first = open.get("/v1/revision").await;
-    assert_eq!((before_the_first.status, &before_the_first.json()["revision"]), (200, &Value::Null));
+    open.get("/v1/revision").await.is_problem(403);
+    open.send("POST", "/v1/reload", "").await.is_problem(403);
 }
 
 #[tokio::test]

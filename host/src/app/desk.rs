@@ -28,5 +28,5 @@ fn counter(config: &Config, feed: &Feed, name: &str) -> Result<Counter, Failure>
     let flight = InFlight::new(name.clone(), Arc::clone(&metrics), feed.tracer.clone());
     let window = Window::new(settings, metrics);
     feed.readiness.set(Condition::Source(name.clone()), Ok(()));
-    Ok(Counter::new(flight, window, feed.live.clone(), feed.scheduler.clone()))
+    Ok(Counter::new(flight, window, feed.live.clone(), feed.scheduler.clone(), feed.taps.clone()))
 }

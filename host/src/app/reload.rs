@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use crate::admin::{Credentials, Fresh};
 use crate::backbone::{Connection, RequiredBucket, RequiredStream};
 use crate::control::{Compiled, Rejection};
 use crate::message::SubjectPattern;
@@ -30,6 +31,8 @@ struct State {
     metrics: Metrics,
     readiness: Readiness,
     following: Following,
+    /// The tokens of the admin API, which are no part of a revision.
+    credentials: Credentials,
     /// Locked while it compiles; loads come one at a time anyway.
     compiler: Mutex<Compiler>,
     /// What the newest load asks of the streams.
@@ -63,6 +66,7 @@ impl Loader {
             metrics: metrics.clone(),
             readiness: readiness.clone(),
             following: Following::new(compiler.outlets(), readiness.clone()),
+            credentials: Credentials::default(),
             compiler: Mutex::new(compiler),
             wanted: Mutex::default(),
             servers: OnceLock::new(),
@@ -93,10 +97,13 @@ impl Loader {
         if !problems.is_empty() {
             return Err(rejection(&Report(problems), files));
         }
+        let fresh = rules.config.admin.as_ref().map(|admin| Fresh::read(admin, &rules.directory)).transpose();
+        let fresh = fresh.map_err(|report| rejection(&report, files.clone()))?.unwrap_or_default();
         let mut compiler = self.0.compiler.lock().unwrap_or_else(PoisonError::into_inner);
         let plan = compiler.compile(&rules).map_err(|report| rejection(&report, files.clone()))?;
         // Last, since it may make streams: nothing else can refuse this load any more.
         self.place(&rules).map_err(|problem| rejection(&Report(vec![*problem]), files.clone()))?;
+        self.0.credentials.replace(fresh);
         Ok(Compiled {
             revision: plan.revision.clone(),
             rules: plan.rules.len(),
@@ -105,6 +112,11 @@ impl Loader {
             warnings: warnings.into_iter().map(|warning| Report(vec![warning]).to_string()).collect(),
             plan,
         })
+    }
+
+    /// What opens the admin API.
+    pub(super) fn credentials(&self) -> &Credentials {
+        &self.0.credentials
     }
 
     /// What looks after services and subscriptions.
@@ -170,7 +182,11 @@ impl Loader {
             }
         };
         compare(old.nats == new.nats, "`[nats]`".to_owned());
-        compare(old.admin == new.admin, "`[admin]`".to_owned());
+        let admin = match (&old.admin, &new.admin) {
+            (Some(old), Some(new)) => old.differs_in_tokens_alone(new),
+            (old, new) => old.is_none() && new.is_none(),
+        };
+        compare(admin, "`[admin]`".to_owned());
         let made = |config: &Config| {
             let made = config.sources.iter().filter(|(_, source)| source.kind.is_sidecar());
             made.map(|(name, source)| (name.clone(), source.clone())).collect::<Vec<_>>()
@@ -192,11 +208,14 @@ fn references(rules: &Rules) -> Vec<PathBuf> {
     let stages = rules.rules.iter().flat_map(|rule| &rule.stages);
     let stages = stages.flat_map(|stage| rules::secret_files(&stage.with, &rules.directory));
     let letters = rules.rules.iter().filter_map(|rule| rule.on_failure.dead_letter.as_ref()?.encrypt.as_ref());
-    let single = letters.chain(named).filter_map(|reference| match reference {
+    let admin = rules.config.admin.as_ref();
+    let tokens = admin.into_iter().flat_map(|admin| admin.tokens.values()).map(|token| &token.token);
+    let tls = admin.and_then(|admin| admin.tls.clone()).into_iter().flat_map(|(cert, key)| [cert, key]);
+    let single = letters.chain(named).chain(tokens).filter_map(|reference| match reference {
         SecretRef::File(path) => Some(rules.directory.join(path)),
         SecretRef::Env(_) | SecretRef::Plain(_) => None,
     });
-    stages.chain(single).collect()
+    stages.chain(single).chain(tls).collect()
 }
 
 fn rejection(report: &Report, watch: Vec<PathBuf>) -> Rejection {

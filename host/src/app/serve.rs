@@ -9,14 +9,15 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::admin::{self, Admin};
+use crate::admin::{self, Access, Admin};
 use crate::backbone::{self, Connection};
 use crate::control::{Control, Controller, FileWatch, follow_hangups};
-use crate::pipeline::{Lanes, LanesSettings, Observer, Runner};
+use crate::pipeline::{Lanes, LanesSettings, Runner, Taps};
 use crate::plan::{Live, Plan};
 use crate::plugins::{Engine, Instances, KeyValue};
 use crate::rules::{Auth, Config};
 use crate::sidecar::{self, Sidecar};
+use crate::telemetry::supervisor::{self, Progress};
 use crate::telemetry::{Condition, Metrics, Readiness};
 
 use super::Failure;
@@ -37,8 +38,8 @@ pub struct RunOptions {
     pub servers: Option<Vec<String>>,
     /// Whether to make streams that are missing.
     pub make_streams: bool,
-    /// Is shown every outcome.
-    pub observer: Option<Observer>,
+    /// Where those who look on open their taps.
+    pub taps: Taps,
 }
 
 /// Runs until SIGTERM or SIGINT, then drains. A second signal ends the process at once.
@@ -55,6 +56,7 @@ pub async fn run(directory: &Path, options: RunOptions) -> Result<(), Failure> {
         _ = early.wait_for(|stop| *stop) => Ok(()),
         host = Host::start(directory, options) => {
             let host = host?;
+            supervisor::tell(Progress::Running);
             host.wait(stopping).await;
             host.drain().await
         }
@@ -94,10 +96,12 @@ impl Host {
             readiness.set(Condition::Source(name.clone()), Err("not open yet".to_owned()));
         }
         let mut background = JoinSet::new();
+        background.spawn(supervisor::follow(readiness.clone()));
         let (control, live, loader) =
             control(&directory, &as_written, &engine, (&metrics, &readiness), &mut background).await?;
         readiness.set(Condition::Revision, Ok(()));
-        serve_admin(&rules.config, &control, &metrics, &readiness, &mut background).await?;
+        let (looking, telling) = ((&live, &options.taps), (&metrics, &readiness));
+        serve_admin(&rules.config, &control, &loader, telling, looking, &mut background).await?;
         let sidecar = serve_sidecar(&rules.config, &loader, &readiness, &mut background).await?;
 
         let connection =
@@ -112,14 +116,13 @@ impl Host {
         let opened = sources::open(&connection, &rules.config).await?;
         let (tracer, traces) = traces::start(&rules.config, &directory, &metrics)?.unzip();
 
-        let observer = options.observer;
         let settings = LanesSettings {
             publisher: connection.publisher(),
-            observer: observer.clone(),
+            taps: options.taps.clone(),
             readiness: readiness.clone(),
             live: live.clone(),
         };
-        let lanes = Lanes::start(runners(&rules.config, &engine, settings.observer.is_some()), &settings)
+        let lanes = Lanes::start(runners(&rules.config, &engine), &settings)
             .map_err(|error| Failure::new(format!("the lanes cannot start: {error}")))?;
         let feed = Feed {
             connection: connection.clone(),
@@ -127,7 +130,7 @@ impl Host {
             metrics,
             live,
             scheduler: lanes.scheduler(),
-            observer,
+            taps: options.taps,
             tracer,
         };
         if let Some(sidecar) = &sidecar {
@@ -142,6 +145,7 @@ impl Host {
         // An error means that nobody listens for signals any more, which is as good as one.
         let _ = stopping.wait_for(|stop| *stop).await;
         tracing::info!("draining");
+        supervisor::tell(Progress::Stopping);
         self.readiness.set(Condition::Running, Err("draining".to_owned()));
     }
 
@@ -217,16 +221,20 @@ async fn control(
 async fn serve_admin(
     config: &Config,
     control: &Control,
-    metrics: &Metrics,
-    readiness: &Readiness,
+    loader: &Loader,
+    (metrics, readiness): (&Metrics, &Readiness),
+    (live, taps): (&Live, &Taps),
     background: &mut JoinSet<()>,
 ) -> Result<(), Failure> {
     let Some(settings) = &config.admin else { return Ok(()) };
+    let access = Access::new(settings, loader.credentials().clone());
+    let access = access.map_err(|error| Failure::new(format!("{error}; see `[admin] audit`")))?;
     let listener = TcpListener::bind(settings.listen).await.map_err(|error| {
         Failure::new(format!("the admin API cannot listen at {}: {error}; see `[admin] listen`", settings.listen))
     })?;
     tracing::info!(listen = %settings.listen, "the admin API listens");
-    let admin = Admin { control: control.clone(), metrics: metrics.clone(), readiness: readiness.clone() };
+    let (control, metrics, readiness) = (control.clone(), metrics.clone(), readiness.clone());
+    let admin = Admin { control, metrics, readiness, access, live: live.clone(), taps: taps.clone() };
     background.spawn(admin::serve(listener, admin));
     Ok(())
 }
@@ -266,12 +274,12 @@ fn follow_connection(connection: &Connection, metrics: &Metrics, readiness: &Rea
     });
 }
 
-fn runners(config: &Config, engine: &Engine, tracing: bool) -> Vec<Runner> {
+fn runners(config: &Config, engine: &Engine) -> Vec<Runner> {
     let lanes = config.runtime.lanes.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     // The spare lane, which is not counted as one.
     let lanes = lanes + 1;
     let instances = engine.instances_per_thread(lanes);
-    (0..lanes).map(|_| Runner::new(Instances::new(instances), tracing)).collect()
+    (0..lanes).map(|_| Runner::new(Instances::new(instances), false)).collect()
 }
 
 /// Becomes true at the first SIGTERM or SIGINT; a second one ends the process.

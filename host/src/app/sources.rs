@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::backbone::{Connection, Source, SourceError};
 use crate::names::SourceName;
-use crate::pipeline::{InFlight, Intake, Observer, Scheduler, Window};
+use crate::pipeline::{InFlight, Intake, Scheduler, Taps, Window};
 use crate::plan::Live;
 use crate::rules::{self, Config};
 use crate::telemetry::traces::Tracer;
@@ -34,7 +34,7 @@ pub(super) struct Feed {
     pub(super) metrics: Metrics,
     pub(super) live: Live,
     pub(super) scheduler: Scheduler,
-    pub(super) observer: Option<Observer>,
+    pub(super) taps: Taps,
     pub(super) tracer: Option<Tracer>,
 }
 
@@ -76,7 +76,7 @@ async fn keep_open(
     feed: Feed,
     mut stop: watch::Receiver<bool>,
 ) {
-    let Feed { connection, readiness, metrics, live, scheduler, observer, tracer } = feed;
+    let Feed { connection, readiness, metrics, live, scheduler, taps, tracer } = feed;
     let metrics = metrics.source(&name);
     let flight = InFlight::new(name.clone(), Arc::clone(&metrics), tracer);
     if let Some(ack_wait) = source.ack_wait() {
@@ -84,7 +84,7 @@ async fn keep_open(
     }
     follow_pauses(&flight, &readiness);
     let window = Window::new(&settings, metrics);
-    let mut intake = Intake::new(flight, window, &live, scheduler, observer);
+    let mut intake = Intake::new(flight, window, &live, scheduler, taps);
     loop {
         readiness.set(Condition::Source(name.clone()), Ok(()));
         let Err(error) = intake.run(&mut source, &mut stop).await else { return source.retire().await };

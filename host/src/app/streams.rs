@@ -16,7 +16,9 @@ pub(super) fn required_streams(rules: &Rules) -> Vec<RequiredStream> {
         }
     }
     for (name, stream) in &rules.config.streams {
-        add(&mut required, name, &stream.subjects, Need::Takes, format!("`[streams.{name}]`"));
+        let required = add(&mut required, name, &stream.subjects, Need::Takes, format!("`[streams.{name}]`"));
+        required.transform.clone_from(&stream.transform);
+        required.allow_batched = stream.allow_batched;
     }
     let letters = rules.rules.iter().filter_map(|rule| Some((rule, rule.on_failure.dead_letter.as_ref()?)));
     // Those that name their stream come first: what it takes needs no other one.
@@ -53,7 +55,9 @@ fn add<'r>(
     let stream = required.entry(name.to_owned()).or_insert_with(|| RequiredStream {
         name: name.to_owned(),
         subjects: Vec::new(),
+        transform: None,
         need,
+        allow_batched: false,
         make: false,
         why,
     });

@@ -10,7 +10,7 @@ use futures::StreamExt as _;
 use tokio::sync::Notify;
 
 use super::echo::Echo;
-use super::jetstream::headers_from_wire;
+use super::jetstream::{headers_from_wire, room};
 use super::source::{Room, SourceError};
 use super::wire::Wire;
 use super::{Acker, Delivery};
@@ -118,30 +118,31 @@ impl Queue {
     }
 
     fn offer(&self, message: async_nats::Message) {
+        let bytes = room(&message);
         {
             let mut held = self.lock();
-            let fits = held.messages.len() < self.max_messages && held.bytes + message.length <= self.max_bytes;
+            let fits = held.messages.len() < self.max_messages && held.bytes + bytes <= self.max_bytes;
             if !fits && !held.messages.is_empty() {
                 drop(held);
                 self.dropped.fetch_add(1, Ordering::Relaxed);
                 return;
             }
-            held.bytes += message.length;
+            held.bytes += bytes;
             held.messages.push_back((message, SystemTime::now()));
         }
         self.changed.notify_one();
     }
 
-    fn take(&self, room: Room) -> Vec<(async_nats::Message, SystemTime)> {
+    fn take(&self, space: Room) -> Vec<(async_nats::Message, SystemTime)> {
         let mut held = self.lock();
         let (mut count, mut bytes) = (0, 0);
-        for (message, _) in held.messages.iter().take(room.messages) {
-            let alone = room.holds_nothing && count == 0;
-            if bytes + message.length > room.bytes && !alone {
+        for (message, _) in held.messages.iter().take(space.messages) {
+            let (alone, taken) = (space.holds_nothing && count == 0, room(message));
+            if bytes + taken > space.bytes && !alone {
                 break;
             }
             count += 1;
-            bytes += message.length;
+            bytes += taken;
         }
         held.bytes -= bytes;
         held.messages.drain(..count).collect()
@@ -162,7 +163,7 @@ impl Ids {
         let id = Arc::from(format!("core:{}:{}", self.process, self.count));
         let since = received.duration_since(UNIX_EPOCH).unwrap_or_default();
         Delivery {
-            bytes: message.length,
+            bytes: room(&message),
             origin: Origin {
                 kind: OriginKind::Core,
                 id,

@@ -4,11 +4,17 @@ use std::borrow::Cow;
 use std::fmt;
 
 use async_nats::jetstream::ErrorCode;
-use async_nats::jetstream::stream::{Config, RetentionPolicy, StorageType};
+use async_nats::jetstream::stream::{Config, RetentionPolicy, StorageType, SubjectTransform as WireTransform};
 use serde::Deserialize;
 
 use super::wire::{JetStreamError, Wire};
 use crate::message::SubjectPattern;
+use crate::rules::SubjectTransform;
+
+/// The oldest server that knows fast ingest: major and minor version.
+const MIN_FAST_INGEST: (i64, i64) = (2, 14);
+/// What the `nats` tool is told to have a stream allow it.
+const ALLOW: &str = " --allow-fast";
 
 /// A stream that has to be there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,8 +23,12 @@ pub struct RequiredStream {
     pub name: String,
     /// Its subjects; none if any will do.
     pub subjects: Vec<SubjectPattern>,
+    /// What it has to store messages under.
+    pub transform: Option<SubjectTransform>,
     /// What has to be so.
     pub need: Need,
+    /// Whether it has to allow fast ingest.
+    pub allow_batched: bool,
     /// Whether it is made if it does not exist, also by who does not make all of them.
     pub make: bool,
     /// What needs it, for the error, such as `source "orders"`.
@@ -36,15 +46,28 @@ pub enum Need {
     TakenByAny,
 }
 
-/// A stream that is not there, or does not take what it has to.
+/// What a stream lacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lack {
+    /// It does not exist.
+    Everything,
+    /// It does not take these subjects.
+    Subjects(Vec<SubjectPattern>),
+    /// It does not have this transform, or has another one in place of it.
+    Transform(SubjectTransform),
+    /// It does not allow fast ingest.
+    FastIngest,
+}
+
+/// A stream that is not there, or is not as it has to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingStream {
     /// Its name.
     pub name: String,
     /// What needs it.
     pub why: String,
-    /// Subjects that the stream does not take, if it exists; `None` if it does not.
-    pub not_taken: Option<Vec<SubjectPattern>>,
+    /// What it lacks.
+    pub lacks: Lack,
     /// The command that puts it right.
     pub command: String,
 }
@@ -52,9 +75,22 @@ pub struct MissingStream {
 /// Why not all streams are there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EnsureError {
-    /// These are missing or lack subjects.
+    /// These are missing or lack something.
     #[error("{}", Listing(.0))]
     Missing(Vec<MissingStream>),
+    /// The server cannot do what is asked of a stream.
+    #[error(
+        "stream `{stream}` of {why} cannot allow fast ingest: the NATS server is {version}, and can do so from \
+         {}.{} on; update it, or take `allow-batched` out", MIN_FAST_INGEST.0, MIN_FAST_INGEST.1
+    )]
+    TooOld {
+        /// The stream.
+        stream: String,
+        /// What needs it.
+        why: String,
+        /// The server's version.
+        version: String,
+    },
     /// The server could not be asked, or refused to make one.
     #[error("stream `{stream}` of {why}: {error}")]
     JetStream {
@@ -73,6 +109,22 @@ impl RequiredStream {
     pub fn takes(&self, pattern: &SubjectPattern) -> bool {
         self.subjects.iter().any(|subjects| subjects.covers(pattern))
     }
+
+    fn lacks(&self, lacks: Lack, command: String) -> MissingStream {
+        MissingStream { name: self.name.clone(), why: self.why.clone(), lacks, command }
+    }
+
+    /// The line that makes all of it.
+    fn add_command(&self) -> String {
+        let mut command = add_command(&self.name, &self.subjects);
+        if let Some(transform) = &self.transform {
+            command.push_str(&transform_flags(transform));
+        }
+        if self.allow_batched {
+            command.push_str(ALLOW);
+        }
+        command
+    }
 }
 
 struct Listing<'a>(&'a [MissingStream]);
@@ -82,9 +134,13 @@ impl fmt::Display for Listing<'_> {
         for (position, missing) in self.0.iter().enumerate() {
             let line = if position == 0 { "" } else { "\n" };
             write!(f, "{line}stream `{}` of {} ", missing.name, missing.why)?;
-            match &missing.not_taken {
-                None => f.write_str("does not exist; make it with:")?,
-                Some(subjects) => write!(f, "does not take `{}`; change it with:", join(subjects, "`, `"))?,
+            match &missing.lacks {
+                Lack::Everything => f.write_str("does not exist; make it with:")?,
+                Lack::Subjects(subjects) => write!(f, "does not take `{}`; change it with:", join(subjects, "`, `"))?,
+                Lack::Transform(SubjectTransform { from, to, .. }) => {
+                    write!(f, "does not store `{from}` as `{to}`; change it with:")?;
+                }
+                Lack::FastIngest => f.write_str("does not allow fast ingest; change it with:")?,
             }
             write!(f, "\n    {}", missing.command)?;
         }
@@ -98,6 +154,11 @@ pub(super) fn add_command(name: &str, subjects: &[SubjectPattern]) -> String {
         return format!("nats stream add {name} --subjects \"{}.>\" --defaults", name.to_lowercase());
     }
     format!("nats stream add {name} --subjects \"{}\" --defaults", join(subjects, ","))
+}
+
+/// What else the line says of a stream with this transform.
+fn transform_flags(SubjectTransform { from, to, .. }: &SubjectTransform) -> String {
+    format!(" --transform-source \"{from}\" --transform-destination \"{to}\"")
 }
 
 /// What is asked about a stream that exists.
@@ -116,6 +177,9 @@ struct Names {
 struct FoundConfig {
     #[serde(default)]
     subjects: Vec<String>,
+    subject_transform: Option<WireTransform>,
+    #[serde(default)]
+    allow_batched: bool,
 }
 
 /// The stream, or `None` if it does not exist.
@@ -142,19 +206,26 @@ pub(super) async fn ensure(wire: &Wire, required: &[RequiredStream], create: boo
             stream.to_mut().subjects = untaken;
         }
         let stream = &*stream;
+        if stream.allow_batched {
+            can_ingest(wire, stream)?;
+        }
         match find(wire, &stream.name).await.map_err(failed)? {
             None if create || stream.make => make(wire, stream).await.map_err(failed)?,
-            None => missing.push(MissingStream {
-                name: stream.name.clone(),
-                why: stream.why.clone(),
-                not_taken: None,
-                command: add_command(&stream.name, &stream.subjects),
-            }),
+            None => missing.push(stream.lacks(Lack::Everything, stream.add_command())),
             Some(_) if stream.need == Need::Exists => {}
-            Some(found) => missing.extend(lacking(stream, &found.config.subjects)),
+            Some(found) => missing.extend(lacking(stream, &found.config)),
         }
     }
     if missing.is_empty() { Ok(()) } else { Err(EnsureError::Missing(missing)) }
+}
+
+fn can_ingest(wire: &Wire, stream: &RequiredStream) -> Result<(), EnsureError> {
+    let (major, minor) = MIN_FAST_INGEST;
+    if wire.client.is_server_compatible(major, minor, 0) {
+        return Ok(());
+    }
+    let version = wire.client.server_info().version;
+    Err(EnsureError::TooOld { stream: stream.name.clone(), why: stream.why.clone(), version })
 }
 
 /// The names of the streams that take some subject of this pattern.
@@ -180,16 +251,26 @@ async fn untaken(wire: &Wire, subjects: &[SubjectPattern]) -> Result<Vec<Subject
     Ok(untaken)
 }
 
-/// What a stream that exists does not take, with the command that keeps what it takes already.
-fn lacking(stream: &RequiredStream, has: &[String]) -> Option<MissingStream> {
-    let taken = |wanted: &&SubjectPattern| !has.iter().any(|have| covers(have, wanted.as_str()));
+/// What a stream that exists lacks, each with the command that keeps what it has already.
+fn lacking(stream: &RequiredStream, has: &FoundConfig) -> Vec<MissingStream> {
+    let mut lacking = Vec::new();
+    let edit = |flags: &str| format!("nats stream edit {}{flags}", stream.name);
+    let taken = |wanted: &&SubjectPattern| !has.subjects.iter().any(|have| covers(have, wanted.as_str()));
     let not_taken: Vec<_> = stream.subjects.iter().filter(taken).cloned().collect();
-    if not_taken.is_empty() {
-        return None;
+    if !not_taken.is_empty() {
+        let all = has.subjects.iter().map(String::as_str).chain(not_taken.iter().map(SubjectPattern::as_str));
+        let command = edit(&format!(" --subjects \"{}\"", all.collect::<Vec<_>>().join(",")));
+        lacking.push(stream.lacks(Lack::Subjects(not_taken), command));
     }
-    let all: Vec<&str> = has.iter().map(String::as_str).chain(not_taken.iter().map(SubjectPattern::as_str)).collect();
-    let command = format!("nats stream edit {} --subjects \"{}\"", stream.name, all.join(","));
-    Some(MissingStream { name: stream.name.clone(), why: stream.why.clone(), not_taken: Some(not_taken), command })
+    if let Some(wanted) = &stream.transform
+        && has.subject_transform.as_ref() != Some(&as_sent(wanted))
+    {
+        lacking.push(stream.lacks(Lack::Transform(wanted.clone()), edit(&transform_flags(wanted))));
+    }
+    if stream.allow_batched && !has.allow_batched {
+        lacking.push(stream.lacks(Lack::FastIngest, edit(ALLOW)));
+    }
+    lacking
 }
 
 /// Makes a stream in files, without limits. Somebody else making the same one meanwhile is fine.
@@ -203,11 +284,18 @@ async fn make(wire: &Wire, stream: &RequiredStream) -> Result<(), JetStreamError
         subjects: subjects.clone(),
         storage: StorageType::File,
         retention: RetentionPolicy::Limits,
+        subject_transform: stream.transform.as_ref().map(as_sent),
+        allow_batch_publish: stream.allow_batched,
         ..Config::default()
     };
     wire.api::<serde::de::IgnoredAny>(format!("STREAM.CREATE.{}", stream.name), &config).await?;
     tracing::info!(stream = stream.name, subjects = subjects.join(","), "made a stream");
     Ok(())
+}
+
+/// A transform as the server has it.
+fn as_sent(transform: &SubjectTransform) -> WireTransform {
+    WireTransform { source: transform.from.to_string(), destination: transform.to.clone() }
 }
 
 /// Whether every subject that `narrow` stands for is one that `wide` stands for.

@@ -22,7 +22,7 @@ use crate::message::{Message, Subject, SubjectPattern};
 mod convert;
 mod inbox;
 
-pub(super) use convert::{Place, headers_from_wire};
+pub(super) use convert::{Place, headers_from_wire, room};
 use inbox::Inbox;
 
 /// How long a request waits at the server.
@@ -35,6 +35,9 @@ const MAX_REQUEST_MESSAGES: usize = 4096;
 const MAX_BATCH_MESSAGES: usize = 512;
 /// Bytes of one request, where there is room for them.
 const MIN_REQUEST_BYTES: usize = 64 << 10;
+/// Bytes on the wire that are asked for at a time. How much room they take shows only when they are there: headers take far
+/// more than their bytes.
+const MAX_REQUEST_BYTES: usize = 4 << 20;
 /// A smaller request than this waits a little for more room: one for each message would be most of the work.
 const SMALL_REQUEST_MESSAGES: usize = 64;
 /// How long a small request waits.
@@ -259,7 +262,7 @@ impl JetStreamSource {
             return Ok(None);
         };
         let mut delivery = Delivery {
-            bytes: message.length,
+            bytes: convert::room(&message),
             origin,
             reply: None,
             acker: Acker::jetstream(Arc::clone(&self.wire), reply, self.double_ack),
@@ -377,7 +380,8 @@ impl JetStreamSource {
         if messages == 0 || self.requested.messages > wanted / 2 {
             return None;
         }
-        let bytes = room.bytes.saturating_sub(self.requested.bytes).min(self.limits.bytes);
+        let most = MAX_REQUEST_BYTES.max(self.too_few_bytes.map_or(0, |few| few.saturating_mul(2)));
+        let bytes = room.bytes.min(most).saturating_sub(self.requested.bytes).min(self.limits.bytes);
         if bytes == 0 || self.too_few_bytes.is_some_and(|few| bytes <= few) {
             return (room.holds_nothing && self.requested.messages == 0).then_some((1, None));
         }

@@ -24,6 +24,7 @@ mod core;
 mod echo;
 mod ensure;
 mod held;
+mod ingest;
 mod jetstream;
 mod link;
 pub mod memory;
@@ -43,7 +44,7 @@ pub use buckets::{BucketError, Buckets, EnsureBucketsError, Entry, RequiredBucke
 pub use connect::{ConnectError, connect};
 pub use connection::{CloseError, Connection};
 pub use consumer::Difference;
-pub use ensure::{EnsureError, MissingStream, Need, RequiredStream};
+pub use ensure::{EnsureError, Lack, MissingStream, Need, RequiredStream};
 pub use held::{Held, Holding};
 pub use link::LinkWatch;
 pub use publish::{Confirmed, Outgoing, Pending, PublishError, Publisher};

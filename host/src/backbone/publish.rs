@@ -12,11 +12,12 @@ use async_nats::jetstream::context::traits::Publisher as Publish;
 use async_nats::jetstream::context::{PublishAckFuture, PublishErrorKind};
 use async_nats::{HeaderMap, HeaderName, HeaderValue, jetstream};
 use bytes::Bytes;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, oneshot, watch};
 
 use super::batch::Together;
 use super::connection::Tasks;
 use super::echo::{Echo, FlushFailure};
+use super::ingest::Alone;
 use super::link::LinkState;
 use super::memory;
 use super::streams::StreamIndex;
@@ -52,6 +53,11 @@ pub enum Confirmed {
         sequence: u64,
         /// It had been stored before, within the stream's duplicate window.
         duplicate: bool,
+    },
+    /// A stream has stored it, and said so of many messages at once, without their sequences.
+    Among {
+        /// The stream.
+        stream: Arc<str>,
     },
     /// The server has read it; core NATS promises no more.
     Flushed,
@@ -191,8 +197,19 @@ pub struct Pending {
 }
 
 pub(super) enum PendingKind {
-    Stored { publisher: NatsPublisher, ack: PublishAckFuture, link: watch::Receiver<LinkState>, lost: u64 },
-    Flushed { publisher: NatsPublisher, connects: u64 },
+    Stored {
+        publisher: NatsPublisher,
+        ack: PublishAckFuture,
+        link: watch::Receiver<LinkState>,
+        lost: u64,
+        /// Its place in the backlog of a stream that allows fast ingest.
+        alone: Option<Alone>,
+    },
+    Batched(oneshot::Receiver<Result<Confirmed, PublishError>>),
+    Flushed {
+        publisher: NatsPublisher,
+        connects: u64,
+    },
     Together(Together),
     Memory(memory::Pending),
 }
@@ -208,6 +225,7 @@ impl std::fmt::Debug for PendingKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Stored { .. } => "Stored",
+            Self::Batched(_) => "Batched",
             Self::Flushed { .. } => "Flushed",
             Self::Together(_) => "Together",
             Self::Memory(_) => "Memory",
@@ -229,6 +247,18 @@ impl Publisher {
                 let pending = client.publish(outgoing).await?;
                 Ok(Pending { subject, kind: PendingKind::Memory(pending) })
             }
+        }
+    }
+
+    /// As [`publish`](Self::publish), for who need not know at which sequence it is stored: where a stream allows fast
+    /// ingest and is behind with its answers, it answers for many messages at once.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish).
+    pub async fn publish_among(&self, outgoing: Outgoing) -> Result<Pending, PublishError> {
+        match &self.0 {
+            PublisherKind::Nats(nats) => nats.publish_among(outgoing).await,
+            PublisherKind::Memory(_) => self.publish(outgoing).await,
         }
     }
 
@@ -270,14 +300,25 @@ impl NatsPublisher {
         if by_stream { self.send_to_stream(message).await } else { self.send(message, reply.as_ref()).await }
     }
 
+    async fn publish_among(&self, outgoing: Outgoing) -> Result<Pending, PublishError> {
+        let stored = outgoing.confirm != Confirm::Flush;
+        match stored.then(|| self.parts.index.ingesting(outgoing.subject.as_str())).flatten() {
+            Some(stream) => self.ingest(stream, outgoing).await,
+            None => self.publish(outgoing).await,
+        }
+    }
+
     /// Checks a message, and puts it in the client's terms.
     pub(super) fn ready(&self, outgoing: Outgoing) -> Result<Ready, PublishError> {
+        let headers = self.headers(&outgoing)?;
+        Ok(outgoing.ready(headers))
+    }
+
+    /// Checks a message, and puts its headers in the client's terms.
+    pub(super) fn headers(&self, outgoing: &Outgoing) -> Result<HeaderMap, PublishError> {
         let Outgoing { subject, headers, payload, message_id, .. } = outgoing;
-        self.check_size(&subject, &headers, &message_id, payload.len())?;
-        match to_wire(&headers, &message_id) {
-            Ok(headers) => Ok(Ready { subject, headers, payload }),
-            Err(reason) => Err(PublishError::Invalid { subject, reason }),
-        }
+        self.check_size(subject, headers, message_id, payload.len())?;
+        to_wire(headers, message_id).map_err(|reason| PublishError::Invalid { subject: subject.clone(), reason })
     }
 
     /// Waits until the server has read a message that was sent when there had been that many connections.
@@ -301,7 +342,7 @@ impl NatsPublisher {
         let message = jetstream::message::OutboundMessage::new(subject.as_str().into(), payload, Some(headers));
         match Publish::publish_message(&self.parts.wire.jetstream, message).await {
             Ok(ack) => {
-                let kind = PendingKind::Stored { publisher: self.clone(), ack, link, lost };
+                let kind = PendingKind::Stored { publisher: self.clone(), ack, link, lost, alone: None };
                 Ok(Pending { subject, kind })
             }
             Err(error) => Err(self.failed(&subject, &error)),
@@ -316,16 +357,26 @@ impl NatsPublisher {
             payload,
             headers: Some(headers),
         };
-        let after = self.parts.wire.request_timeout;
         let connects = self.parts.wire.connects();
+        self.put(&subject, message).await?;
+        Ok(Pending { subject, kind: PendingKind::Flushed { publisher: self.clone(), connects } })
+    }
+
+    /// Hands a message to the client, which sends what it is handed in order.
+    pub(super) async fn put(
+        &self,
+        subject: &Subject,
+        message: async_nats::message::OutboundMessage,
+    ) -> Result<(), PublishError> {
+        let (subject, after) = (|| subject.clone(), self.parts.wire.request_timeout);
         match tokio::time::timeout(after, self.parts.wire.client.publish_message(message)).await {
-            Ok(Ok(())) => Ok(Pending { subject, kind: PendingKind::Flushed { publisher: self.clone(), connects } }),
+            Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => match error.kind() {
-                async_nats::PublishErrorKind::Send => Err(PublishError::Disconnected { subject }),
-                _ => Err(PublishError::Invalid { subject, reason: error.to_string() }),
+                async_nats::PublishErrorKind::Send => Err(PublishError::Disconnected { subject: subject() }),
+                _ => Err(PublishError::Invalid { subject: subject(), reason: error.to_string() }),
             },
-            Err(_) if self.parts.wire.is_connected() => Err(PublishError::Timeout { subject, after }),
-            Err(_) => Err(PublishError::Disconnected { subject }),
+            Err(_) if self.parts.wire.is_connected() => Err(PublishError::Timeout { subject: subject(), after }),
+            Err(_) => Err(PublishError::Disconnected { subject: subject() }),
         }
     }
 
@@ -366,6 +417,13 @@ impl NatsPublisher {
     }
 }
 
+impl Outgoing {
+    /// It, with its headers in the client's terms.
+    pub(super) fn ready(self, headers: HeaderMap) -> Ready {
+        Ready { subject: self.subject, headers, payload: self.payload }
+    }
+}
+
 impl Pending {
     /// What was published to.
     #[must_use]
@@ -377,7 +435,7 @@ impl Pending {
     #[must_use]
     pub fn is_stored(&self) -> bool {
         match &self.kind {
-            PendingKind::Stored { .. } | PendingKind::Together(_) => true,
+            PendingKind::Stored { .. } | PendingKind::Batched(_) | PendingKind::Together(_) => true,
             PendingKind::Flushed { .. } => false,
             PendingKind::Memory(pending) => pending.is_stored(),
         }
@@ -389,8 +447,9 @@ impl Pending {
     /// When it is not known to be safe within the request timeout.
     pub async fn confirmed(self) -> Result<Confirmed, PublishError> {
         let Self { subject, kind } = self;
-        let (publisher, ack, mut link, lost) = match kind {
-            PendingKind::Stored { publisher, ack, link, lost } => (publisher, ack, link, lost),
+        let (publisher, ack, mut link, lost, _alone) = match kind {
+            PendingKind::Stored { publisher, ack, link, lost, alone } => (publisher, ack, link, lost, alone),
+            PendingKind::Batched(told) => return told.await.unwrap_or(Err(PublishError::Disconnected { subject })),
             PendingKind::Flushed { publisher, connects } => {
                 return publisher.flush(&subject, connects).await.map(|()| Confirmed::Flushed);
             }

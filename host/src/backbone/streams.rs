@@ -1,7 +1,7 @@
 //! Which subjects a stream takes: a snapshot of all streams' subjects, renewed often enough that a publisher can
 //! tell from it whether to wait for a stream's confirmation.
 //!
-//! It also tells which stream that is, for outputs that are to be stored together.
+//! It also tells which stream that is, for outputs that are to be stored together or among others.
 //!
 //! What a stream took once counts as stored for as long as the process lives. Otherwise the outputs of a rule would
 //! turn into mere core messages the moment somebody deletes their stream, and be acknowledged without being kept.
@@ -15,6 +15,7 @@ use futures::StreamExt as _;
 use serde::Deserialize;
 use tokio::sync::Notify;
 
+use super::ingest::Inlet;
 use super::wire::{JetStreamError, Wire};
 
 /// How old the snapshot gets at most while the server answers.
@@ -34,9 +35,24 @@ const ADVISORIES: [&str; 3] = [
 #[derive(Debug)]
 pub(super) struct StreamIndex {
     snapshot: ArcSwap<Snapshot>,
-    /// Every subject that a stream took so far.
-    ever: Mutex<Listing>,
+    /// What there was so far.
+    ever: Mutex<Ever>,
     stale: Notify,
+}
+
+/// A stream, for as long as the process lives.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) name: Arc<str>,
+    pub(super) inlet: Inlet,
+}
+
+#[derive(Debug, Default)]
+struct Ever {
+    /// Every subject that a stream took so far.
+    taken: Listing,
+    /// Every stream, by its name.
+    streams: BTreeMap<Arc<str>, Arc<Stream>>,
 }
 
 #[derive(Debug)]
@@ -47,21 +63,20 @@ enum Snapshot {
         now: Subjects,
         /// Those that streams took since the process began.
         ever: Subjects,
+        /// Whether any stream allows fast ingest.
+        any_ingests: bool,
     },
 }
 
-/// Subjects, each with the name of its stream.
-type Listing = BTreeMap<String, Arc<str>>;
+/// Subjects, each with its stream.
+type Listing = BTreeMap<String, Arc<Stream>>;
 
 impl StreamIndex {
     /// Takes the first snapshot. That it fails is no error yet: nobody may ever ask.
     pub(super) async fn load(wire: &Wire) -> Self {
-        let mut ever = Listing::new();
+        let mut ever = Ever::default();
         let snapshot = match list(wire).await {
-            Ok(listed) => {
-                ever = listed;
-                Snapshot::Known { now: Subjects::of(&ever), ever: Subjects::of(&ever) }
-            }
+            Ok(listed) => ever.remember(listed),
             Err(error) => {
                 tracing::warn!(%error, "cannot list the streams; routes with `confirm = \"auto\"` have to wait for it");
                 Snapshot::Unknown(error)
@@ -81,8 +96,18 @@ impl StreamIndex {
     /// The stream that takes messages of this subject, as far as is known now.
     pub(super) fn stream_of(&self, subject: &str) -> Result<Option<Arc<str>>, JetStreamError> {
         match &**self.snapshot.load() {
-            Snapshot::Known { now, .. } => Ok(now.find(subject).cloned()),
+            Snapshot::Known { now, .. } => Ok(now.find(subject).map(|stream| Arc::clone(&stream.name))),
             Snapshot::Unknown(error) => Err(error.clone()),
+        }
+    }
+
+    /// The stream that takes messages of this subject, if it allows fast ingest.
+    pub(super) fn ingesting(&self, subject: &str) -> Option<Arc<Stream>> {
+        match &**self.snapshot.load() {
+            Snapshot::Known { now, any_ingests: true, .. } => {
+                now.find(subject).filter(|stream| stream.inlet.is_allowed()).cloned()
+            }
+            _ => None,
         }
     }
 
@@ -118,8 +143,8 @@ impl StreamIndex {
     pub(super) async fn refresh(&self, wire: &Wire) {
         match list(wire).await {
             Ok(listed) => {
-                let now = Subjects::of(&listed);
-                self.snapshot.store(Arc::new(Snapshot::Known { now, ever: self.remember(listed) }));
+                let mut ever = self.ever.lock().unwrap_or_else(PoisonError::into_inner);
+                self.snapshot.store(Arc::new(ever.remember(listed)));
             }
             // What is known stays: it is rather right than not.
             Err(error) => tracing::debug!(%error, "cannot list the streams"),
@@ -127,19 +152,30 @@ impl StreamIndex {
     }
 }
 
-impl StreamIndex {
+impl Ever {
     /// Adds what is listed to what was ever listed, and tells of what is there no longer.
-    fn remember(&self, listed: Listing) -> Subjects {
-        let mut ever = self.ever.lock().unwrap_or_else(PoisonError::into_inner);
-        let gone: Vec<&str> = ever.keys().filter(|had| !listed.contains_key(*had)).map(String::as_str).collect();
+    fn remember(&mut self, listed: Vec<ListedConfig>) -> Snapshot {
+        let mut now = Listing::new();
+        let mut any_ingests = false;
+        for ListedConfig { name, subjects, allow_batched } in listed {
+            let stream = self
+                .streams
+                .entry(name.as_str().into())
+                .or_insert_with_key(|name| Arc::new(Stream { name: Arc::clone(name), inlet: Inlet::default() }));
+            stream.inlet.allow(allow_batched);
+            any_ingests |= allow_batched;
+            now.extend(subjects.into_iter().map(|subject| (subject, Arc::clone(stream))));
+        }
+        let gone: Vec<&str> = self.taken.keys().filter(|had| !now.contains_key(*had)).map(String::as_str).collect();
         if !gone.is_empty() {
             tracing::warn!(
                 subjects = gone.join(" "),
                 "no stream takes these subjects any longer; what is published to them waits for one"
             );
         }
-        ever.extend(listed);
-        Subjects::of(&ever)
+        let subjects = Subjects::of(&now);
+        self.taken.extend(now);
+        Snapshot::Known { now: subjects, ever: Subjects::of(&self.taken), any_ingests }
     }
 }
 
@@ -160,31 +196,30 @@ struct ListedConfig {
     name: String,
     #[serde(default)]
     subjects: Vec<String>,
+    #[serde(default)]
+    allow_batched: bool,
 }
 
-async fn list(wire: &Wire) -> Result<Listing, JetStreamError> {
-    let mut subjects = Listing::new();
+async fn list(wire: &Wire) -> Result<Vec<ListedConfig>, JetStreamError> {
+    let mut listed = Vec::new();
     let mut offset = 0;
     while offset < MAX_STREAMS {
         let request = serde_json::json!({ "offset": offset });
         let page: Page = match wire.api("STREAM.LIST".to_owned(), &request).await {
             Ok(page) => page,
             // Without JetStream there are no streams, which is an answer too.
-            Err(JetStreamError::Off | JetStreamError::OffForAccount) => return Ok(subjects),
+            Err(JetStreamError::Off | JetStreamError::OffForAccount) => return Ok(listed),
             Err(error) => return Err(error),
         };
         let streams = page.streams.unwrap_or_default();
         offset += streams.len();
         let last = streams.is_empty();
-        for ListedConfig { name, subjects: taken } in streams.into_iter().map(|stream| stream.config) {
-            let name: Arc<str> = name.into();
-            subjects.extend(taken.into_iter().map(|subject| (subject, Arc::clone(&name))));
-        }
+        listed.extend(streams.into_iter().map(|stream| stream.config));
         if last || offset >= page.total {
             break;
         }
     }
-    Ok(subjects)
+    Ok(listed)
 }
 
 /// Subject patterns with the streams that they belong to, asked by walking the tokens of a subject.
@@ -192,9 +227,9 @@ async fn list(wire: &Wire) -> Result<Listing, JetStreamError> {
 struct Subjects {
     tokens: HashMap<Box<str>, Subjects>,
     /// Whose pattern ends here.
-    ends: Option<Arc<str>>,
+    ends: Option<Arc<Stream>>,
     /// Whose pattern goes on here with `>`.
-    tail: Option<Arc<str>>,
+    tail: Option<Arc<Stream>>,
 }
 
 impl Subjects {
@@ -206,7 +241,7 @@ impl Subjects {
         subjects
     }
 
-    fn insert(&mut self, pattern: &str, stream: &Arc<str>) {
+    fn insert(&mut self, pattern: &str, stream: &Arc<Stream>) {
         let mut node = self;
         for token in pattern.split('.') {
             if token == ">" {
@@ -219,7 +254,7 @@ impl Subjects {
     }
 
     /// Recursion is as deep as the stored patterns have tokens.
-    fn find(&self, subject: &str) -> Option<&Arc<str>> {
+    fn find(&self, subject: &str) -> Option<&Arc<Stream>> {
         if self.tail.is_some() {
             return self.tail.as_ref();
         }
@@ -236,12 +271,18 @@ impl Subjects {
 
 #[cfg(test)]
 mod tests {
-    use super::{Listing, Subjects};
+    use std::sync::Arc;
+
+    use super::{Inlet, Listing, Stream, Subjects};
+
+    fn stream(name: &str) -> Arc<Stream> {
+        Arc::new(Stream { name: name.into(), inlet: Inlet::default() })
+    }
 
     #[test]
     fn a_subject_is_found_by_any_pattern_that_stands_for_it() {
         let patterns = ["orders.>", "a.*.c", "a.b", "*.x.y.z", "exact"];
-        let listing: Listing = patterns.iter().map(|&pattern| (pattern.to_owned(), pattern.into())).collect();
+        let listing: Listing = patterns.iter().map(|&pattern| (pattern.to_owned(), stream(pattern))).collect();
         let subjects = Subjects::of(&listing);
         for (subject, want) in [
             ("orders.eu", Some("orders.>")),
@@ -257,13 +298,13 @@ mod tests {
             ("exact.not", None),
             ("none", None),
         ] {
-            assert_eq!(subjects.find(subject).map(|stream| &**stream), want, "{subject}");
+            assert_eq!(subjects.find(subject).map(|stream| &*stream.name), want, "{subject}");
         }
     }
 
     #[test]
     fn everything_is_taken_by_a_stream_of_everything() {
-        let subjects = Subjects::of(&Listing::from([(">".to_owned(), "ALL".into())]));
+        let subjects = Subjects::of(&Listing::from([(">".to_owned(), stream("ALL"))]));
         assert!(subjects.find("a").is_some() && subjects.find("a.b.c").is_some());
     }
 }

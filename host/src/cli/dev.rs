@@ -9,10 +9,9 @@ use clap::Args;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
 
 use crate::app::{self, Failure, RunOptions};
-use crate::pipeline::{Observation, Observer};
+use crate::pipeline::{Glance, Tap, TapFilter, Taps};
 
 use super::output;
 
@@ -46,10 +45,10 @@ pub(super) fn dev(arguments: &Arguments) -> Result<ExitCode, Failure> {
             server = PrivateServer::start(arguments) => server?,
         };
         eprintln!("nats-server listens at {} with a temporary store; Ctrl-C ends both", server.url);
-        let (observer, observed) = Observer::new();
-        let printer = tokio::spawn(print(observed));
-        let options =
-            RunOptions { servers: Some(vec![server.url.clone()]), make_streams: true, observer: Some(observer) };
+        let taps = Taps::default();
+        let tap = taps.open(TapFilter::default()).map_err(|error| Failure::new(error.to_string()))?;
+        let printer = tokio::spawn(print(tap));
+        let options = RunOptions { servers: Some(vec![server.url.clone()]), make_streams: true, taps };
         let done = app::run(&arguments.directory, options).await;
         printer.await.map_err(|error| Failure::new(format!("showing outcomes broke off: {error}")))?;
         done
@@ -67,13 +66,23 @@ async fn stopped() -> Result<(), Failure> {
     }
 }
 
-async fn print(mut observed: mpsc::Receiver<Observation>) {
-    while let Some(observation) = observed.recv().await {
-        let shown = serde_json::to_string(&observation)
-            .map_err(|error| Failure::new(error.to_string()))
-            .and_then(|line| output::print(&(line + "\n")));
-        if let Err(error) = shown {
-            eprintln!("an outcome cannot be shown: {error}");
+/// Prints what there is to see until the host has ended.
+async fn print(mut tap: Tap) {
+    while let Some(glance) = tap.next().await {
+        let seen = match glance {
+            Glance::Seen(seen) => seen,
+            Glance::Missed(count) => {
+                eprintln!("{count} outcomes came faster than they could be shown");
+                continue;
+            }
+        };
+        for observation in seen.observations() {
+            let shown = serde_json::to_string(&observation)
+                .map_err(|error| Failure::new(error.to_string()))
+                .and_then(|line| output::print(&(line + "\n")));
+            if let Err(error) = shown {
+                eprintln!("an outcome cannot be shown: {error}");
+            }
         }
     }
 }

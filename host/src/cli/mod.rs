@@ -5,9 +5,11 @@ mod dead;
 mod dev;
 mod explain;
 mod graph;
+mod manual;
 mod output;
 mod plugin;
 mod run;
+mod tap;
 mod test;
 mod trial;
 
@@ -70,12 +72,21 @@ enum Command {
     Explain(explain::Arguments),
     /// Prints the flow of messages: sources, rules, subjects and streams.
     Graph(graph::Arguments),
+    /// Shows what becomes of messages in a running host, live: outcomes, and what the rules changed.
+    ///
+    /// It never slows them: what comes faster than it can be shown is left out, and counted. It outlives reloads, and waits
+    /// for a host that restarts.
+    Tap(tap::Arguments),
     /// Works with dead letters: what the rules could not deliver.
     #[command(subcommand)]
     Dead(dead::Command),
     /// Makes, builds and looks at plugins.
     #[command(subcommand)]
     Plugin(plugin::Command),
+    /// Prints completions for a shell.
+    Completions(manual::Completions),
+    /// Prints the manual page, or writes one for each command.
+    Man(manual::Manual),
     /// Compiles a component from standard input to standard output: what Trackside starts for it.
     #[command(name = COMPILE_COMMAND, hide = true)]
     CompileComponent { memory_bytes: u64, seconds: u64 },
@@ -111,9 +122,12 @@ pub fn main() -> ExitCode {
         Command::Try(arguments) => trial::trial(&arguments),
         Command::Test(arguments) => test::test(&arguments),
         Command::Explain(arguments) => explain::explain(&arguments),
+        Command::Tap(arguments) => tap::tap(&arguments),
         Command::Graph(arguments) => graph::graph(&arguments),
         Command::Dead(command) => dead::dead(&command),
         Command::Plugin(command) => plugin::plugin(&command),
+        Command::Completions(arguments) => manual::completions(&arguments),
+        Command::Man(arguments) => manual::manual(&arguments),
         Command::CompileComponent { memory_bytes, seconds } => {
             return ExitCode::from(compile_component(memory_bytes, seconds));
         }

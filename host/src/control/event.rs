@@ -87,8 +87,13 @@ impl Control {
     /// # Errors
     /// When the process is stopping.
     pub async fn reload(&self) -> Result<ReloadRecord, Stopping> {
+        self.load(Trigger::Admin).await
+    }
+
+    /// The same for whoever it is that asks.
+    pub(super) async fn load(&self, trigger: Trigger) -> Result<ReloadRecord, Stopping> {
         let (caller, outcome) = oneshot::channel();
-        let event = Event { trigger: Trigger::Admin, caller: Some(caller) };
+        let event = Event { trigger, caller: Some(caller) };
         self.events.send(event).await.map_err(|_| Stopping)?;
         outcome.await.map_err(|_| Stopping)
     }

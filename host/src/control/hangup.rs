@@ -4,6 +4,8 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::telemetry::supervisor::{self, Progress};
+
 use super::event::{Control, Trigger};
 
 /// Takes SIGHUP over from the system, whose habit is to end the process, and asks for a reload at each one. The
@@ -18,6 +20,11 @@ pub fn follow_hangups(control: Control) -> io::Result<impl Future<Output = ()> +
 
 async fn follow(mut hangups: Signal, control: Control) {
     while hangups.recv().await.is_some() {
-        control.notify(Trigger::Signal);
+        supervisor::tell(Progress::Reloading);
+        // Hangups that come meanwhile are one more, whose load begins after them. What came of it is logged.
+        if control.load(Trigger::Signal).await.is_err() {
+            return;
+        }
+        supervisor::tell(Progress::Running);
     }
 }

@@ -94,7 +94,7 @@ pub enum Kept {
     },
     /// The NATS server has read it; nobody keeps it.
     Flushed,
-    /// A service.
+    /// A service; or a stream that does not say at which sequence.
     Taken,
 }
 

@@ -16,6 +16,7 @@ use super::flight::InFlight;
 use super::intake::{Place, Window};
 use super::job::Job;
 use super::schedule::Scheduler;
+use super::taps::Taps;
 
 /// Where messages of one source are handed in; cheap to clone.
 #[derive(Debug, Clone)]
@@ -24,6 +25,7 @@ pub struct Counter {
     window: Window,
     live: Live,
     scheduler: Scheduler,
+    taps: Taps,
 }
 
 /// A message to hand in.
@@ -67,8 +69,8 @@ pub enum NotTaken {
 impl Counter {
     /// A counter for a source.
     #[must_use]
-    pub fn new(flight: Arc<InFlight>, window: Window, live: Live, scheduler: Scheduler) -> Self {
-        Self { flight, window, live, scheduler }
+    pub fn new(flight: Arc<InFlight>, window: Window, live: Live, scheduler: Scheduler, taps: Taps) -> Self {
+        Self { flight, window, live, scheduler, taps }
     }
 
     /// A place for a message of so many bytes, if there is one now.
@@ -100,6 +102,7 @@ impl Counter {
         let rules = self.rules(&plan, &message.subject);
         if rules.is_empty() {
             self.flight.metrics.unmatched();
+            self.taps.unmatched(&plan, &self.flight.source, &message, &Arc::new(origin));
             return Err(NotTaken::NoRule { source_name: self.flight.source.to_string(), subject: message.subject });
         }
         if until.is_some() {

@@ -13,9 +13,9 @@ use crate::times::rfc3339_ms;
 
 use super::dead::{dead_letter, without_payload};
 use super::job::Task;
-use super::observe::{Observation, Observer, of_task};
 use super::outcome::{Dropped, Failure, FailureClass, Outcome, Output};
 use super::outlet::Underway;
+use super::seen::Glimpse;
 use super::spans::SendSpan;
 
 /// A task that has been through its rule's stages.
@@ -24,7 +24,8 @@ pub struct Routed {
     task: Task,
     /// `None` if its rule is gone.
     outcome: Option<Outcome>,
-    observed: Vec<Observation>,
+    /// What is to be shown of it.
+    glimpse: Glimpse,
 }
 
 /// A task whose outputs are on the wire, and not yet safe.
@@ -34,8 +35,8 @@ pub struct Emitted {
     pub(super) task: Task,
     /// What is under way.
     pub(super) sent: Sent,
-    /// What an observer is to be shown.
-    pub(super) observed: Vec<Observation>,
+    /// What is to be shown of it.
+    pub(super) glimpse: Glimpse,
 }
 
 /// What is under way.
@@ -75,42 +76,44 @@ impl Emitted {
 }
 
 impl Routed {
-    pub(super) fn new(task: Task, outcome: Outcome, observer: Option<&Observer>) -> Self {
-        let observed = match observer {
-            Some(_) => of_task(&task, &outcome),
-            None => Vec::new(),
-        };
-        Self { task, outcome: Some(outcome), observed }
+    pub(super) fn new(task: Task, outcome: Outcome, glimpse: Glimpse) -> Self {
+        Self { task, outcome: Some(outcome), glimpse }
     }
 
-    /// A task whose rule is gone: nothing comes of it.
-    pub(super) fn withdrawn(task: Task) -> Self {
-        Self { task, outcome: None, observed: Vec::new() }
+    /// A task whose rule is gone, or for which nobody waits any more: nothing comes of it.
+    pub(super) fn withdrawn(task: Task, glimpse: Glimpse) -> Self {
+        Self { task, outcome: None, glimpse }
     }
 
     /// Publishes the outputs, in order. Waits only while the connection takes no more.
     pub async fn emit(self, publisher: &Publisher) -> Emitted {
-        let Self { mut task, outcome, observed } = self;
-        let Some(outcome) = outcome else { return Emitted { task, sent: Sent::Withdrawn, observed } };
+        let Self { mut task, outcome, mut glimpse } = self;
+        let Some(outcome) = outcome else { return Emitted { task, sent: Sent::Withdrawn, glimpse } };
         let published = match outcome.failure {
-            None => publish(&mut task, outcome.outputs, publisher).await,
+            None => publish(&mut task, outcome.outputs, publisher, &mut glimpse).await,
             Some(failure) => Err(failure),
         };
         let sent = match published {
             Ok(pending) => Sent::Outputs(pending, outcome.dropped),
             Err(failure) => fail(&task, failure, publisher).await,
         };
-        Emitted { task, sent, observed }
+        Emitted { task, sent, glimpse }
     }
 }
 
-async fn publish(task: &mut Task, outputs: Vec<Output>, publisher: &Publisher) -> Result<Vec<Sending>, Failure> {
+async fn publish(
+    task: &mut Task,
+    outputs: Vec<Output>,
+    publisher: &Publisher,
+    glimpse: &mut Glimpse,
+) -> Result<Vec<Sending>, Failure> {
     let mut probes = Vec::new();
     let mut sent = Vec::with_capacity(outputs.len());
     for output in outputs {
         sent.push(divert(task, output, &mut probes)?);
     }
     task.probes.append(&mut probes);
+    glimpse.outputs(&sent);
     let (job, rule) = (&task.job, task.rule());
     let mut underway = Vec::with_capacity(sent.len());
     // Of an atomic rule, what goes to NATS, and the place of each among all outputs.
@@ -128,7 +131,11 @@ async fn publish(task: &mut Task, outputs: Vec<Output>, publisher: &Publisher) -
                     places.push((underway.len() + places.len(), route, span));
                     continue;
                 }
-                Underway::Published(publisher.publish(message).await)
+                Underway::Published(match &job.caller {
+                    // Who waits for an answer is told the sequence.
+                    Some(_) => publisher.publish(message).await,
+                    None => publisher.publish_among(message).await,
+                })
             }
             Way::Elsewhere(underway) => underway,
         };

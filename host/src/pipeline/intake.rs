@@ -12,8 +12,8 @@ use crate::telemetry::{SourceMetrics, Throttle};
 
 use super::flight::InFlight;
 use super::job::{Acked, Job, Task};
-use super::observe::{Observation, Observer};
 use super::schedule::Scheduler;
+use super::taps::Taps;
 
 /// Tasks that are submitted together, at most.
 const BATCH_TASKS: usize = 64;
@@ -46,7 +46,7 @@ pub struct Intake {
     window: Window,
     live: Pinned,
     scheduler: Scheduler,
-    observer: Option<Observer>,
+    taps: Taps,
     /// What the source had dropped when it was last looked at.
     dropped: u64,
     throttle: Throttle,
@@ -118,20 +118,14 @@ impl Drop for Place {
 impl Intake {
     /// Feeds the scheduler with what a source delivers.
     #[must_use]
-    pub fn new(
-        flight: Arc<InFlight>,
-        window: Window,
-        live: &Live,
-        scheduler: Scheduler,
-        observer: Option<Observer>,
-    ) -> Self {
+    pub fn new(flight: Arc<InFlight>, window: Window, live: &Live, scheduler: Scheduler, taps: Taps) -> Self {
         let throttle = Throttle::default();
         Self {
             flight,
             window,
             live: live.reader(),
             scheduler,
-            observer,
+            taps,
             dropped: 0,
             throttle,
             found: Vec::new(),
@@ -209,11 +203,7 @@ impl Intake {
     /// Ends what no rule takes.
     async fn unmatched(&self, job: &Job) {
         self.flight.metrics.unmatched();
-        if let Some(observer) = &self.observer {
-            let reason = format!("no rule of source `{}` takes this subject", self.flight.source);
-            let seen = Observation::unmatched(job.message.subject.as_str(), reason);
-            observer.show(vec![seen], &Acked::Acknowledged);
-        }
+        self.taps.unmatched(&job.plan, &self.flight.source, &job.message, &job.origin);
         job.resolve(&Acked::Acknowledged).await;
     }
 

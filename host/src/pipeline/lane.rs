@@ -15,14 +15,15 @@ use crate::telemetry::Readiness;
 use super::caller::Caller;
 use super::emit::{Emitted, Routed};
 use super::job::Task;
-use super::observe::Observer;
 use super::outcome::{Failure, FailureClass, Outcome};
 use super::schedule::{Scheduler, hand_back};
+use super::seen::Glimpse;
 use super::settle::{Leaving, Settler, Shelf};
 use super::spans::Trail;
 use super::speed::{BATCH, Batch, Ran, Seat};
 use super::stages::Runner;
 use super::survive::survive;
+use super::taps::Taps;
 
 /// Stack of a lane: guests may use 1 MiB of it, and the host calls they make need room beyond.
 const STACK_BYTES: usize = 4 << 20;
@@ -44,8 +45,8 @@ const WORTH_ASKING: Duration = Duration::from_millis(1);
 pub struct LanesSettings {
     /// Publishes what comes out.
     pub publisher: Publisher,
-    /// Is shown every outcome, if somebody looks.
-    pub observer: Option<Observer>,
+    /// Are shown every outcome, if somebody looks.
+    pub taps: Taps,
     /// Is told when dead letters cannot be stored.
     pub readiness: Readiness,
     /// The plan in force.
@@ -73,7 +74,7 @@ struct Lane {
     shelf: Arc<Shelf>,
     runner: Runner,
     publisher: Publisher,
-    observer: Option<Observer>,
+    taps: Taps,
     live: Pinned,
     /// The newest plan seen, to notice when instances have become useless.
     plan: Option<Arc<Plan>>,
@@ -126,7 +127,7 @@ impl Lanes {
                 shelf: Arc::clone(&shelf),
                 runner,
                 publisher: settings.publisher.clone(),
-                observer: settings.observer.clone(),
+                taps: settings.taps.clone(),
                 live: settings.live.reader(),
                 plan: None,
             }
@@ -226,11 +227,13 @@ impl Lane {
     }
 
     fn route(&mut self, mut task: Task) -> Routed {
+        let watched = self.taps.are_open();
+        let glimpse = if watched { self.taps.look(&task) } else { Glimpse::default() };
         if task.tried_here && !task.renew(&self.live.pin()) && (task.stuck.is_some() || task.job.redelivers()) {
-            return Routed::withdrawn(task);
+            return Routed::withdrawn(task, glimpse);
         }
         if task.job.caller.as_ref().is_some_and(Caller::is_late) {
-            return Routed::withdrawn(task);
+            return Routed::withdrawn(task, glimpse);
         }
         let (job, plan) = (&task.job, &task.plan);
         if self.plan.as_ref().is_none_or(|known| !Arc::ptr_eq(known, plan)) {
@@ -242,8 +245,9 @@ impl Lane {
             let reason = "Trackside broke off whenever it handled the message; its log says why".to_owned();
             Outcome::failed(Failure::of_rule(FailureClass::Host, reason).retried(None))
         } else {
+            self.runner.trace(watched);
             self.runner.follow(plan, rule, &job.message, &task.origin(), &task.probes, Trail::of(&task))
         };
-        Routed::new(task, outcome, self.observer.as_ref())
+        Routed::new(task, outcome, glimpse)
     }
 }

@@ -15,11 +15,13 @@ mod outcome;
 mod outlet;
 mod ready;
 mod schedule;
+mod seen;
 mod settle;
 mod spans;
 mod speed;
 mod stages;
 mod survive;
+mod taps;
 #[cfg(test)]
 mod tests;
 
@@ -33,9 +35,11 @@ pub use flight::InFlight;
 pub use intake::{Intake, Place, Window};
 pub use job::{Acked, Job, Task};
 pub use lane::{Lanes, LanesSettings};
-pub use observe::{Observation, Observer, observations};
+pub use observe::{Observation, observations};
 pub(crate) use observe::{headers_json, raw_json};
 pub use outcome::{Dropped, Failure, FailureClass, Outcome, Output, StageTrace};
 pub(crate) use outlet::Underway;
 pub use schedule::Scheduler;
+pub use seen::{Ending, Seen};
 pub use stages::Runner;
+pub use taps::{Glance, MAX_TAPS, Tap, TapFilter, Taps, TooManyTaps};

@@ -7,7 +7,6 @@ use base64::Engine as _;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
-use tokio::sync::mpsc;
 
 use crate::message::{Headers, Message, Origin};
 use crate::names::SourceName;
@@ -15,11 +14,8 @@ use crate::plan::{Plan, RulePlan};
 
 use super::dead::{Tries, dead_letter};
 use super::emit::stamped;
-use super::job::{Acked, Task};
-use super::outcome::{Outcome, StageTrace};
-
-/// Observations that may wait to be shown; more are dropped, since looking must not slow what is looked at.
-const WAITING: usize = 4096;
+use super::outcome::{Dropped, Failure, Outcome, Output, StageTrace};
+use super::seen::{Ending, Seen};
 
 /// One outcome of one message: the fields of a line that `try` prints. Fields without a meaning for an outcome are null.
 #[derive(Debug, Clone, Serialize)]
@@ -29,7 +25,7 @@ pub struct Observation {
     pub message: Option<u64>,
     /// The rule; null where none took the message.
     pub rule: Option<String>,
-    /// `published`, `dropped`, `dead-lettered`, `unmatched`, and in a running host also `retried`.
+    /// `published`, `dropped`, `dead-lettered`, `unmatched`, and in a running host also `retried` and `unavailable`.
     pub outcome: &'static str,
     /// The route that was taken.
     pub route: Option<String>,
@@ -58,31 +54,6 @@ pub struct ObservedStage {
     pub verdict: &'static str,
     /// How long the call took, in microseconds.
     pub micros: u64,
-}
-
-/// Shows outcomes to somebody.
-#[derive(Debug, Clone)]
-pub struct Observer(mpsc::Sender<Observation>);
-
-impl Observer {
-    /// An observer, and where its observations come out.
-    #[must_use]
-    pub fn new() -> (Self, mpsc::Receiver<Observation>) {
-        let (sender, receiver) = mpsc::channel(WAITING);
-        (Self(sender), receiver)
-    }
-
-    pub(super) fn show(&self, observed: Vec<Observation>, fate: &Acked) {
-        for mut observation in observed {
-            if let Acked::Retried(after) = fate {
-                observation.outcome = "retried";
-                let why = observation.reason.take().unwrap_or_else(|| "an output could not be published".to_owned());
-                observation.reason = Some(format!("{why}; again after {after:?}"));
-            }
-            // A full queue means that nobody reads fast enough.
-            let _ = self.0.try_send(observation);
-        }
-    }
 }
 
 impl Observation {
@@ -140,16 +111,37 @@ pub fn observations(
     let now = SystemTime::now();
     let tries = Tries { count: origin.delivery, first: now, last: now };
     let of_rule = |(position, outcome): &(usize, Outcome)| {
-        of_rule(plan, &plan.rules[*position], source, message, origin, outcome, &tries)
+        let became = (&outcome.outputs[..], &outcome.dropped[..], outcome.failure.as_ref());
+        of_rule(plan, &plan.rules[*position], source, message, origin, became, &tries)
     };
     outcomes.iter().flat_map(of_rule).collect()
 }
 
-/// What became of a task's message in its rule.
-pub(super) fn of_task(task: &Task, outcome: &Outcome) -> Vec<Observation> {
-    let job = &task.job;
-    of_rule(&task.plan, task.rule(), &job.flight.source, &job.message, &job.origin, outcome, &task.tried())
+impl Seen {
+    /// The same as `trackside dev` shows it.
+    #[must_use]
+    pub fn observations(&self) -> Vec<Observation> {
+        let Some(rule) = self.rule() else {
+            let reason = self.reason.clone().unwrap_or_default();
+            return vec![Observation::unmatched(self.message.subject.as_str(), reason)];
+        };
+        let failure = self.failure.as_ref();
+        let became = (&self.outputs[..], &self.dropped[..], failure.filter(|_| self.outputs.is_empty()));
+        let mut all = of_rule(&self.plan, rule, &self.source, &self.message, &self.origin, became, &self.tries);
+        if matches!(self.ending, Ending::Retried | Ending::Unavailable) {
+            for observation in &mut all {
+                observation.outcome = self.ending.as_str();
+                let why = self.reason.as_ref().or(failure.map(|failure| &failure.reason)).cloned();
+                let again = self.after.map(|after| format!("; again after {after:?}"));
+                observation.reason = why.map(|why| why + &again.unwrap_or_default());
+            }
+        }
+        all
+    }
 }
+
+/// What a message became in a rule: what is published, what was dropped, why it failed.
+type Became<'o> = (&'o [Output], &'o [Dropped], Option<&'o Failure>);
 
 fn of_rule(
     plan: &Plan,
@@ -157,12 +149,12 @@ fn of_rule(
     source: &SourceName,
     message: &Message,
     origin: &Arc<Origin>,
-    outcome: &Outcome,
+    (outputs, dropped, failure): Became<'_>,
     tries: &Tries,
 ) -> Vec<Observation> {
     let mut all = Vec::new();
     let name = Some(rule.name.as_str());
-    for output in &outcome.outputs {
+    for output in outputs {
         let mut published = Observation::new(name, "published", &output.stages);
         let sent = stamped(rule, &plan.revision, origin, output.clone());
         published.route = Some(rule.routes[output.route].name.to_string());
@@ -170,12 +162,12 @@ fn of_rule(
         published.content(&sent.headers, &sent.payload);
         all.push(published);
     }
-    for dropped in &outcome.dropped {
+    for dropped in dropped {
         let mut observation = Observation::new(name, "dropped", &dropped.stages);
         observation.reason = Some(dropped.reason.clone());
         all.push(observation);
     }
-    if let Some(failure) = &outcome.failure {
+    if let Some(failure) = failure {
         let mut dead = Observation::new(name, "dead-lettered", &failure.stages);
         dead.reason = Some(failure.reason.clone());
         match dead_letter(plan, rule, source, message, origin, failure, tries) {

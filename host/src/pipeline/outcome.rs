@@ -40,7 +40,7 @@ pub struct Output {
 }
 
 /// A message, or a part of one, that a plugin dropped.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Dropped {
     /// Why, as the plugin put it.
     pub reason: String,

@@ -22,12 +22,13 @@ use super::dead::{dead_letter, facts_only, without_headers, without_payload};
 use super::emit::{Emitted, Sending, Sent, fail};
 use super::job::{Acked, Task};
 use super::lane::LanesSettings;
-use super::observe::Observer;
 use super::outcome::{Failure, FailureClass};
 use super::outlet::{OutputError, Safe};
 use super::schedule::{Left, Scheduler, hand_back};
+use super::seen::{Ending, Glimpse};
 use super::spans;
 use super::survive::survive;
+use super::taps::Taps;
 
 /// Settled tasks that are ended together, at most.
 const BATCH_TASKS: usize = 256;
@@ -45,7 +46,7 @@ pub(super) struct Settler {
 pub(super) struct Shelf {
     scheduler: Scheduler,
     publisher: Publisher,
-    observer: Option<Observer>,
+    taps: Taps,
     letters: Letters,
 }
 
@@ -120,7 +121,7 @@ impl Shelf {
             any_failing: AtomicBool::new(false),
             failing: Mutex::default(),
         };
-        Self { scheduler, publisher: settings.publisher.clone(), observer: settings.observer.clone(), letters }
+        Self { scheduler, publisher: settings.publisher.clone(), taps: settings.taps.clone(), letters }
     }
 
     /// Waits until a task has come to something. `None` if host code panicked: then it is tried again.
@@ -129,7 +130,7 @@ impl Shelf {
     }
 
     async fn settled(&self, emitted: Emitted) -> Leaving {
-        let Emitted { task, sent, observed } = emitted;
+        let Emitted { task, sent, mut glimpse } = emitted;
         let rule = task.rule();
         let settled = match sent {
             Sent::Outputs(outputs, dropped) => match confirm(&task, outputs).await {
@@ -140,28 +141,30 @@ impl Shelf {
                     };
                     rule.metrics.published(count);
                     rule.metrics.dropped(dropped.len());
+                    glimpse.done(count, &dropped);
                     if let Some(caller) = &task.job.caller {
                         parts.extend(dropped.into_iter().map(|dropped| Part::Dropped(dropped.reason)));
                         caller.tell(rule, Ended::Done(parts));
                     }
                     Settled::Over(Acked::Acknowledged, outcome)
                 }
-                Err(error) => Box::pin(self.unpublished(&task, &error)).await,
+                Err(error) => Box::pin(self.unpublished(&task, &error, &mut glimpse)).await,
             },
-            other => Box::pin(self.conclude(&task, other)).await,
+            other => Box::pin(self.conclude(&task, other, &mut glimpse)).await,
         };
         rule.metrics.tried(settled.outcome());
         if let Some(span) = &task.job.span {
             spans::concluded(span, &task, settled.outcome());
         }
-        if let Some(observer) = &self.observer {
-            observer.show(observed, &settled.fate());
+        if let Settled::Again { after, .. } = &settled {
+            glimpse.again(*after);
         }
+        self.taps.show(glimpse);
         Leaving { task, settled }
     }
 
     /// An output could not be published: try again, or dead-letter what cannot get better.
-    async fn unpublished(&self, task: &Task, error: &OutputError) -> Settled {
+    async fn unpublished(&self, task: &Task, error: &OutputError, glimpse: &mut Glimpse) -> Settled {
         let (job, rule) = (&task.job, task.rule());
         rule.metrics.publish_failed();
         if let Some(more) = rule.throttle.pass() {
@@ -169,28 +172,34 @@ impl Shelf {
         }
         if error.is_unsent() {
             // It says nothing about the message, so it does not count against its tries.
+            glimpse.ended(Ending::Unavailable, || Some(error.to_string()));
             let after = wait(&rule.on_failure, task.waits, error.after(), &job.origin.id);
             return again(task, after, false, error.waits_here(), error);
         }
         let failure = Failure::of_rule(FailureClass::Publish, error.to_string());
         let failure = if error.retryable() { failure.retried(error.after()) } else { failure };
         let sent = fail(task, failure, &self.publisher).await;
-        self.conclude(task, sent).await
+        self.conclude(task, sent, glimpse).await
     }
 
     /// Ends what has failed.
-    async fn conclude(&self, task: &Task, sent: Sent) -> Settled {
+    async fn conclude(&self, task: &Task, sent: Sent, glimpse: &mut Glimpse) -> Settled {
         let (origin, rule) = (&task.job.origin, task.rule());
         match sent {
             Sent::Outputs(..) => Settled::Over(Acked::Acknowledged, RuleOutcome::Published),
             Sent::Retry(failure) => {
                 let after = wait(&rule.on_failure, task.waits, failure.retry.flatten(), &origin.id);
                 tracing::debug!(rule = %rule.name, id = %origin.id, reason = failure.reason, ?after, "to be tried again");
-                again(task, after, true, false, &failure.reason)
+                let settled = again(task, after, true, false, &failure.reason);
+                glimpse.failed(failure, Ending::Unavailable);
+                settled
             }
             Sent::Dead(failure, pending, span) => {
                 let confirmed = match pending {
-                    Ok(pending) => pending.confirmed().await,
+                    Ok(pending) => {
+                        glimpse.letter(pending.subject());
+                        pending.confirmed().await
+                    }
                     Err(error) => Err(error),
                 };
                 let confirmed = match confirmed {
@@ -207,10 +216,11 @@ impl Shelf {
                         if let Some(caller) = &task.job.caller {
                             let letter = match confirmed {
                                 Confirmed::Stored { stream, sequence, .. } => Some((stream, sequence)),
-                                Confirmed::Flushed => None,
+                                Confirmed::Among { .. } | Confirmed::Flushed => None,
                             };
                             caller.failed(rule, &failure, letter);
                         }
+                        glimpse.failed(failure, Ending::DeadLettered);
                         Settled::Over(Acked::Acknowledged, RuleOutcome::DeadLettered)
                     }
                     Err(error) => {
@@ -221,15 +231,20 @@ impl Shelf {
                                 "a dead letter could not be stored; the message stays unacknowledged");
                         }
                         let after = wait(&rule.on_failure, task.waits, None, &origin.id);
-                        again(task, after, false, false, &format_args!("its dead letter could not be stored: {error}"))
+                        let why = format_args!("its dead letter could not be stored: {error}");
+                        glimpse.failed(failure, Ending::Unavailable);
+                        glimpse.ended(Ending::Unavailable, || Some(why.to_string()));
+                        again(task, after, false, false, &why)
                     }
                 }
             }
             Sent::Withdrawn if let Some(caller) = &task.job.caller => {
                 caller.tell(rule, Ended::Late);
+                glimpse.ended(Ending::Late, || None);
                 Settled::Over(Acked::Terminated, RuleOutcome::Returned)
             }
             Sent::Withdrawn => {
+                glimpse.ended(Ending::HandedBack, || None);
                 tracing::warn!(rule = %rule.name, id = %origin.id, source = %task.job.flight.source,
                     "a message waited for its next try, and no rule of this name takes it any more; it is handed back");
                 Settled::HandedBack
@@ -244,6 +259,7 @@ impl Shelf {
                 if let Some(caller) = &task.job.caller {
                     caller.failed(rule, &failure, None);
                 }
+                glimpse.failed(failure, Ending::Terminated);
                 Settled::Over(Acked::Terminated, RuleOutcome::Terminated)
             }
         }
@@ -399,7 +415,8 @@ fn part(route: &RouteName, to: String, safe: Safe) -> Part {
             Kept::Stored { stream, sequence, duplicate }
         }
         Safe::Confirmed(Confirmed::Flushed) => Kept::Flushed,
-        Safe::Taken => Kept::Taken,
+        // Nobody waits to hear of what was published among others.
+        Safe::Confirmed(Confirmed::Among { .. }) | Safe::Taken => Kept::Taken,
     };
     Part::Sent { route: route.clone(), to, kept }
 }

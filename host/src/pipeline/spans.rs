@@ -161,6 +161,10 @@ impl SendSpan {
     fn confirmed(&mut self, confirmed: &Confirmed) {
         match confirmed {
             Confirmed::Flushed => self.outcome("flushed"),
+            Confirmed::Among { stream } => {
+                self.outcome("stored");
+                self.attributes.push(KeyValue::new("trackside.stream", stream.to_string()));
+            }
             Confirmed::Stored { stream, sequence, duplicate } => {
                 self.outcome(if *duplicate { "duplicate" } else { "stored" });
                 self.attributes.push(KeyValue::new("trackside.stream", stream.clone()));

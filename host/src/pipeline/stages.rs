@@ -50,6 +50,11 @@ impl Runner {
         Self { instances, tracing }
     }
 
+    /// Whether outcomes tell each stage's verdict and time from now on.
+    pub(super) fn trace(&mut self, tracing: bool) {
+        self.tracing = tracing;
+    }
+
     /// Gives up the instances of stages that the plan does not have.
     pub fn keep_only(&mut self, plan: &Plan) {
         let stages = plan.rules.iter().flat_map(|rule| &rule.stages).map(|stage| stage.stage.id());

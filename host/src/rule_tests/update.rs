@@ -5,7 +5,8 @@ mod edit;
 mod fresh;
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
+use std::path::Path;
 
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, TableLike, Value};
 use trackside_json::Limits;
@@ -33,10 +34,23 @@ pub fn update(done: &[Done<'_>], limits: &Limits) -> io::Result<usize> {
             let test = test.ok_or_else(|| io::Error::other("it was changed since its tests were read"))?;
             rewrite(test, inline, done, limits);
         }
-        fs::write(path, document.to_string())?;
+        let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+        replace(path, &document.to_string()).map_err(named)?;
         rewritten += failed.len();
     }
     Ok(rewritten)
+}
+
+/// Puts a text in the place of a file's: all of it or, where the disk is full, nothing. It is somebody's work.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    // What a link leads to is what is changed, as an editor would.
+    let path = path.canonicalize()?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(".update-").tempfile_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().set_permissions(fs::metadata(&path)?.permissions())?;
+    file.as_file().sync_all()?;
+    file.persist(&path).map_err(|error| error.error).map(drop)
 }
 
 /// An element of an array of tables, in whichever way that is written.

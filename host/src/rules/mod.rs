@@ -21,6 +21,7 @@ mod suggest;
 mod table;
 mod template;
 pub mod testing;
+mod transform;
 mod trust;
 mod units;
 mod values;
@@ -39,6 +40,7 @@ pub use order::{OrderBy, OrderByError};
 pub use reference::{STANDARD_PLUGINS, document};
 pub use secret::{Resolved, Secret, SecretError, SecretRef, resolve_secrets, secret_files};
 pub use template::{RenderError, ServiceAddress, Template, TemplateError, UrlError, UrlTemplate};
+pub use transform::SubjectTransform;
 pub use trust::{PublicKey, PublicKeyError};
 pub(crate) use units::duration;
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::message::SubjectPattern;
-use crate::names::{KeyName, PluginName, QueueName, RouteName, RuleName, SecretName, SourceName};
+use crate::names::{KeyName, PluginName, QueueName, RouteName, RuleName, SecretName, SourceName, TokenName};
 
 use super::error::Location;
 use super::grant::Grants;
@@ -15,6 +15,7 @@ use super::oci::{OciReference, RegistryHost};
 use super::order::OrderBy;
 use super::secret::SecretRef;
 use super::template::{ServiceAddress, Template, UrlTemplate};
+use super::transform::SubjectTransform;
 use super::trust::PublicKey;
 
 /// Everything a configuration directory says.
@@ -316,17 +317,76 @@ pub struct PluginLimits {
 /// `[streams.NAME]`: a JetStream stream that has to be there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stream {
-    /// Its subjects.
+    /// Its subjects, as they are published.
     pub subjects: Vec<SubjectPattern>,
+    /// What it stores some of them under.
+    pub transform: Option<SubjectTransform>,
+    /// Whether it has to allow fast ingest (ADR-50).
+    pub allow_batched: bool,
     /// Where its table begins.
     pub location: Location,
 }
 
+impl Stream {
+    /// The subjects that it stores messages under.
+    pub fn stores(&self) -> impl Iterator<Item = &SubjectPattern> {
+        self.subjects.iter().chain(self.transform.iter().map(|transform| &transform.stored))
+    }
+}
+
 /// `[admin]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdminSettings {
     /// Where to listen.
     pub listen: SocketAddr,
+    /// PEM files of the certificate chain and its key; without them it talks plain HTTP.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    /// Requests a second, all clients together.
+    pub requests_per_second: u32,
+    /// The file that every change and every reveal is appended to, beside the log.
+    pub audit: Option<PathBuf>,
+    /// Who may do what; without any token, nothing is changed or revealed but what is open.
+    pub tokens: BTreeMap<TokenName, TokenSettings>,
+}
+
+impl AdminSettings {
+    /// Whether a running process can go from one to the other: tokens are read anew by every load, and nothing else is.
+    #[must_use]
+    pub fn differs_in_tokens_alone(&self, other: &Self) -> bool {
+        let fixed = |settings: &Self| Self { tokens: BTreeMap::new(), ..settings.clone() };
+        fixed(self) == fixed(other)
+    }
+}
+
+/// `[admin.tokens.NAME]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenSettings {
+    /// What its bearer may do.
+    pub role: Role,
+    /// Where the token is.
+    pub token: SecretRef,
+    /// Where that is written.
+    pub location: Location,
+}
+
+/// What the bearer of a token may do, from less to more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// See what there is, without payloads that rules have not let out.
+    Reader,
+    /// Change it, and see everything.
+    Admin,
+}
+
+impl Role {
+    /// The role as it is written.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Reader => "reader",
+            Self::Admin => "admin",
+        }
+    }
 }
 
 /// `[telemetry.traces]`.

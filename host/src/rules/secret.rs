@@ -48,6 +48,9 @@ pub enum SecretError {
     /// The file has nothing in it.
     #[error("the secret file `{path}` is empty: write the secret into it", path = .0.display())]
     EmptyFile(PathBuf),
+    /// It is no plain file: a pipe would keep the reader waiting, and a device has no end.
+    #[error("the secret file `{path}` is a pipe, a device or a folder: give a plain file", path = .0.display())]
+    NotAFile(PathBuf),
     /// The file is not UTF-8.
     #[error("the secret file `{path}` is not UTF-8 text: encode it, for example as base64", path = .0.display())]
     FileNotText(PathBuf),
@@ -118,6 +121,9 @@ pub fn secret_files(with: &Value, directory: &Path) -> Vec<PathBuf> {
 
 fn read(path: &Path) -> Result<Secret, SecretError> {
     let unreadable = |error: std::io::Error| SecretError::Unreadable(path.to_owned(), error.kind());
+    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(SecretError::NotAFile(path.to_owned()));
+    }
     let file = std::fs::File::open(path).map_err(unreadable)?;
     let mut bytes = Vec::new();
     file.take(MAX_SECRET_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
@@ -245,6 +251,24 @@ mod tests {
         assert_eq!(resolve(b"\xff"), Err(SecretError::FileNotText(path())));
         let too_long = vec![b'x'; usize::try_from(MAX_SECRET_BYTES + 1).expect("fits")];
         assert_eq!(resolve(&too_long), Err(SecretError::FileTooLong(path())));
+    }
+
+    #[test]
+    fn what_would_keep_the_reader_waiting_is_refused_at_once() {
+        let directory = tempfile::tempdir().expect("a folder");
+        let pipe = directory.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs");
+        assert!(made.success());
+        let (tell, told) = std::sync::mpsc::channel();
+        for path in [pipe, "/dev/zero".into(), directory.path().to_owned()] {
+            let tell = tell.clone();
+            std::thread::spawn(move || tell.send((SecretRef::File(path.clone()).resolve(Path::new("/")), path)));
+        }
+        for _ in 0..3 {
+            let answer = told.recv_timeout(std::time::Duration::from_secs(30));
+            let (resolved, path) = answer.expect("nothing is waited for");
+            assert_eq!(resolved, Err(SecretError::NotAFile(path)));
+        }
     }
 
     #[test]

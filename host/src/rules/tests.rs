@@ -196,7 +196,7 @@ fn everything_that_can_be_written_arrives() {
     assert_eq!(plugins["mask"].grants, Grants::default());
     assert_eq!(secrets["geo-key"].reference, SecretRef::Env("GEO_KEY".to_owned()));
     assert_eq!(streams["CLEAN"].subjects.len(), 2);
-    assert_eq!(admin.expect("admin").listen.port(), 9271);
+    assert_eq!(admin.as_ref().expect("admin").listen.port(), 9271);
     let sidecar = sidecar.as_ref().expect("a sidecar");
     let allowed: Vec<_> = sidecar.deliver_to.iter().map(ServiceAddress::as_str).collect();
     assert_eq!((sidecar.listen.to_string().as_str(), sidecar.deliver_concurrency), ("0.0.0.0:9281", 4));

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 
+use crate::admin::Door;
 use crate::rules::Listen;
 
 /// Who may use a Unix socket: its owner and group.
@@ -22,7 +23,7 @@ pub enum Listener {
 }
 
 /// A connection of either kind.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
@@ -67,8 +68,12 @@ impl Listener {
             Self::Socket(..) => false,
         }
     }
+}
 
-    pub(super) async fn accept(&self) -> io::Result<Box<dyn Stream>> {
+impl Door for Listener {
+    type Connection = Box<dyn Stream>;
+
+    async fn open(&self) -> io::Result<Box<dyn Stream>> {
         match self {
             Self::Address(listener) => {
                 let (stream, _) = listener.accept().await?;

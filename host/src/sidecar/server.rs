@@ -1,8 +1,6 @@
 //! Accepts connections and bounds what each may cost: how many there are, how long a head may take to arrive and how large
 //! it may be. A connection may live for long, since a subscription does.
 
-use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, Request};
@@ -14,11 +12,9 @@ use axum::{Router, middleware};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
-use tokio::time::sleep;
 
-use crate::admin::{Problem, Reach, guard};
+use crate::admin::{Places, Problem, Reach, guard};
 
 use super::listener::Stream;
 use super::{Listener, Sidecar, publish, subscribe};
@@ -30,16 +26,14 @@ const HEAD_WAIT: Duration = Duration::from_secs(10);
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 /// What subscribers send has no body to speak of; what publishes reads its own, see `call.rs`.
 const MAX_BODY_BYTES: usize = 4096;
-/// What to wait for after the system refused a connection, as it does when there are too many open files.
-const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 
 /// Serves until it is dropped, and all its connections with it.
 pub async fn serve(listener: Listener, sidecar: Sidecar) {
     let router = router(sidecar, listener.is_loopback());
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let places = Places::new(MAX_CONNECTIONS, "the sidecar");
     let mut connections = JoinSet::new();
     loop {
-        let (stream, place) = accept(&listener, &places).await;
+        let (stream, place) = places.next(&listener).await;
         let router = router.clone();
         connections.spawn(async move {
             connection(stream, router).await;
@@ -72,22 +66,6 @@ async fn no_web_pages(request: Request, next: Next) -> Response {
         return Problem::new(StatusCode::FORBIDDEN, detail).into_response();
     }
     next.run(request).await
-}
-
-async fn accept(listener: &Listener, places: &Arc<Semaphore>) -> (Box<dyn Stream>, OwnedSemaphorePermit) {
-    let place = Arc::clone(places).acquire_owned().await.expect("the semaphore is never closed");
-    loop {
-        match listener.accept().await {
-            Ok(stream) => return (stream, place),
-            // The client's own doing.
-            Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) => {
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the sidecar cannot accept a connection");
-                sleep(REFUSED_PAUSE).await;
-            }
-        }
-    }
 }
 
 async fn connection(stream: Box<dyn Stream>, router: Router) {

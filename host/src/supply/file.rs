@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// When it cannot be read, is no plain file, or has more than `max_bytes`.
-pub(super) fn read(path: &Path, max_bytes: usize) -> io::Result<Vec<u8>> {
+pub(crate) fn read(path: &Path, max_bytes: usize) -> io::Result<Vec<u8>> {
     // Without waiting: to open a pipe that nobody writes to would take for ever. What was opened is then asked what it
     // is, so that nothing can be put in its place in between.
     let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).map_err(io::Error::other)?;

@@ -32,6 +32,7 @@ use crate::rules::{
 };
 
 pub use error::SupplyError;
+pub(crate) use file::read as read_plain_file;
 pub use file::signature_path;
 pub use keys::{SecretKey, SecretKeyError};
 pub use lock::{LOCK_FILE, Lock, LockError, Locked, LockedOrigin};

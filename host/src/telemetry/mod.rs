@@ -7,6 +7,7 @@ mod histogram;
 mod log;
 mod metrics;
 mod readiness;
+pub mod supervisor;
 mod throttle;
 pub mod traces;
 

@@ -84,6 +84,8 @@ pub const ATTACKS: &[Attack] = &[
     with("host-calls = 100000000", file(CALLS, "payload-flood", OVER_BYTES)),
     file(CALLS, "header-flood", OVER_CALLS),
     file(CALLS, "aliased-strings", OVER_BYTES),
+    file(CALLS, "metadata-flood", OVER_CALLS),
+    file(CALLS, "publish-flood", OVER_CALLS),
     file(CALLS, "log", InVain(None)),
     file(CALLS, "log-huge", OVER_BYTES),
     file(SELECTORS, "select-nested", OVER_BYTES),
@@ -96,6 +98,7 @@ pub const ATTACKS: &[Attack] = &[
     file(SELECTORS, "selector-leak", InVain(None)),
     file(HANDLES, "forged-handle", Dead("trap", TRAPPED)),
     file(HANDLES, "stale-handle", Dead("trap", TRAPPED)),
+    file(HANDLES, "stale-message", Dead("trap", TRAPPED)),
     file(HANDLES, "handle-twice", Dead("trap", TRAPPED)),
     file(HANDLES, "foreign-handle", Dead("trap", TRAPPED)),
     file(HANDLES, "handle-flood", Dead("trap", TRAPPED)),
@@ -116,6 +119,16 @@ pub const ATTACKS: &[Attack] = &[
         Dead("trap", "the plugin's verdict cannot be carried out: a header value cannot have control"),
     ),
     file(INJECTION, "split", Dead("route", "the plugin chose the route \"x\", which the rule does not declare")),
+    file(
+        INJECTION,
+        "metadata-injection",
+        Dead("trap", "the plugin's verdict cannot be carried out: a header value cannot have control"),
+    ),
+    file(
+        INJECTION,
+        "topic-injection",
+        Dead("route", "the handler published to `clean.attack\\r\\nPUB secret 1`, which is neither"),
+    ),
     file(INJECTION, "route-injection", Dead("route", "the plugin chose the route \"default\\\\r\\\\nPUB secret 1")),
     Attack {
         route: "clean.{header.Region}",

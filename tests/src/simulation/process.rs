@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use trackside::backbone::memory::{Client, Server};
-use trackside::pipeline::{InFlight, Intake, Lanes, LanesSettings, Runner, Window};
+use trackside::pipeline::{InFlight, Intake, Lanes, LanesSettings, Runner, Taps, Window};
 use trackside::plan::{Compiler, Live};
 use trackside::plugins::Instances;
 use trackside::telemetry::{Metrics, Readiness};
@@ -48,7 +48,7 @@ impl Process {
         let live = Live::new(compiler.compile(rules).expect("the rules are right"));
         let settings = LanesSettings {
             publisher: client.publisher(),
-            observer: None,
+            taps: Taps::default(),
             readiness: Readiness::new(),
             live: live.clone(),
         };
@@ -65,7 +65,7 @@ impl Process {
                 flight.keep(ack_wait);
             }
             let window = Window::new(settings, metrics);
-            let mut intake = Intake::new(flight, window, &live, lanes.scheduler(), None);
+            let mut intake = Intake::new(flight, window, &live, lanes.scheduler(), Taps::default());
             let mut stopping = stop.subscribe();
             sources
                 .spawn(async move { intake.run(&mut source, &mut stopping).await.expect("it does not end by itself") });

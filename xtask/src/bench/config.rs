@@ -27,11 +27,15 @@ pub(crate) struct Shape {
     pub(crate) isolated: bool,
     /// Threads that run stages; one for each core unless it is said.
     pub(crate) lanes: Option<usize>,
+    /// Whether the stream of its outputs allows fast ingest.
+    pub(crate) batched: bool,
 }
 
 impl Shape {
+    /// With one rule, and outputs by fast ingest.
+    pub(crate) const BATCHED: Self = Self { batched: true, ..Self::PLAIN };
     /// As the defaults have it, with one rule.
-    pub(crate) const PLAIN: Self = Self { rules: 1, ordered: false, isolated: false, lanes: None };
+    pub(crate) const PLAIN: Self = Self { rules: 1, ordered: false, isolated: false, lanes: None, batched: false };
 }
 
 /// Where a configuration is, and what it uses.
@@ -81,7 +85,8 @@ fn main_file(places: &Places<'_>, task: &Task, shape: Shape) -> String {
     let window = if task.transport == Transport::Core { CORE_WINDOW } else { WINDOW };
     let _ = write!(text, "max-in-flight-messages = {window}\nmax-in-flight-bytes = \"256MiB\"\n");
     if task.transport == Transport::JetStream {
-        let _ = write!(text, "\n[streams.{OUT}]\nsubjects = [\"stored.out.>\"]\n");
+        let batched = shape.batched;
+        let _ = write!(text, "\n[streams.{OUT}]\nsubjects = [\"stored.out.>\"]\nallow-batched = {batched}\n");
     }
     let _ = write!(text, "\n[admin]\nlisten = \"{}\"\n", places.admin);
     let _ = write!(text, "\n[runtime]\ncache = \"{}\"\nwatch = false\n", places.cache.display());

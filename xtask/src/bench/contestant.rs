@@ -66,6 +66,11 @@ pub(crate) struct Running {
 static RUNS: AtomicU32 = AtomicU32::new(0);
 
 impl Contestant {
+    /// Whether the stream of its outputs allows fast ingest.
+    pub(crate) fn is_batched(&self) -> bool {
+        matches!(self.kind, Kind::Trackside(Shape { batched: true, .. }))
+    }
+
     /// Starts it. Trackside is ready then; the others may not be yet.
     pub(crate) async fn start(&self, world: &World, programs: &Programs, transport: Transport) -> Result<Running> {
         self.start_with_cache(world, programs, transport, &world.folder().join("cache")).await
@@ -97,7 +102,7 @@ impl Contestant {
                 if config.exists() {
                     fs::remove_dir_all(&config)?;
                 }
-                let admin = admin::free_address()?;
+                let admin = admin::free_address();
                 config::write(&Places { folder: &config, admin: &admin, cache }, &task, *shape)?;
                 let binary = programs.trackside.as_deref().context("no trackside was built")?;
                 let mut command = Command::new(binary);

@@ -74,7 +74,7 @@ pub(crate) async fn run(
 ) -> Result<Judged<Latency>> {
     if load.transport == Transport::JetStream {
         world.empty_source().await?;
-        world.empty_out().await?;
+        world.empty_out(contestant.is_batched()).await?;
     }
     let mut outputs = Outputs::open(world, load.transport).await?;
     let mut running = contestant.start(world, programs, load.transport).await?;

@@ -11,6 +11,8 @@ use super::work::Work;
 pub(crate) const RELAY: &str = "raw relay";
 /// What is added to the label of a pipeline with fresh instances for every message.
 pub(crate) const ISOLATED: &str = ", isolated";
+/// What is added to the label of a pipeline whose output stream allows fast ingest.
+pub(crate) const BATCHED: &str = ", fast ingest";
 
 /// Keys of a load that nobody keeps in order.
 const KEYS: usize = 100;
@@ -92,6 +94,11 @@ fn payload(name: String, transport: Transport, bytes: usize, count: usize, exten
     for work in [Work::Pass, Work::Mask, Work::Check, Work::Five] {
         contestants.push(trackside(format!("trackside {work}"), work, Shape::PLAIN));
         contestants.extend(peers.iter().map(|peer| peer.contestant(work, false)));
+    }
+    if transport == Transport::JetStream {
+        for work in [Work::Pass, Work::Check] {
+            contestants.push(trackside(format!("trackside {work}{BATCHED}"), work, Shape::BATCHED));
+        }
     }
     let (measure, rounds) = (Measure::Throughput, extent.rounds());
     Scenario { name, measure, transport, bytes, keys: KEYS, count, rounds, contestants }

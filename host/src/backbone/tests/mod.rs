@@ -5,9 +5,13 @@ mod batches;
 mod connecting;
 mod consumers;
 mod held;
+mod ingest;
 mod ordered;
 mod outputs;
 mod partitions;
+#[path = "../../../../tests/src/port.rs"]
+#[expect(unreachable_pub, reason = "it is public in the tests' library, whose file this is")]
+mod port;
 mod relay;
 mod server;
 mod sources;

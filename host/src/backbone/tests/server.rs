@@ -6,6 +6,8 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
+use super::port::free_port;
+
 pub(super) struct Server {
     child: Child,
     port: u16,
@@ -29,20 +31,14 @@ impl Server {
         write(directory.path());
         let config = config.replace("DIRECTORY", directory.path().to_str().expect("text"));
         std::fs::write(directory.path().join("server.conf"), config).expect("is written");
-        let (child, port) = spawn(directory.path(), None);
+        let (child, port) = spawn(directory.path(), free_port());
         Self { child, port, directory }
-    }
-
-    /// A port where no server listens yet, for [`Server::start_at`].
-    pub(super) fn free_port() -> u16 {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        listener.local_addr().expect("an address").port()
     }
 
     pub(super) fn start_at(port: u16) -> Self {
         let directory = tempfile::tempdir().expect("a folder");
         std::fs::write(directory.path().join("server.conf"), "").expect("is written");
-        let (child, port) = spawn(directory.path(), Some(port));
+        let (child, port) = spawn(directory.path(), port);
         Self { child, port, directory }
     }
 
@@ -62,7 +58,7 @@ impl Server {
 
     /// Starts it again where it was, with what it had stored.
     pub(super) fn start_again(&mut self) {
-        (self.child, _) = spawn(self.directory.path(), Some(self.port));
+        (self.child, _) = spawn(self.directory.path(), self.port);
     }
 }
 
@@ -73,27 +69,23 @@ impl Drop for Server {
     }
 }
 
-fn spawn(directory: &Path, port: Option<u16>) -> (Child, u16) {
+fn spawn(directory: &Path, port: u16) -> (Child, u16) {
     let binary = std::env::var_os("NATS_SERVER")
         .expect("set NATS_SERVER to the path of a nats-server; `cargo xtask test` does that");
-    let port = port.map_or_else(|| "-1".to_owned(), |port| port.to_string());
     let mut child = Command::new(&binary)
-        .args(["-a", "127.0.0.1", "-p", &port, "-c"])
+        .args(["-a", "127.0.0.1", "-p", &port.to_string(), "-c"])
         .arg(directory.join("server.conf"))
         .stderr(Stdio::piped())
         .spawn()
         .expect("NATS_SERVER names a program that can be run");
     let mut log = BufReader::new(child.stderr.take().expect("is piped"));
-    let (mut port, mut line, mut whole) = (None, String::new(), String::new());
+    let (mut line, mut whole) = (String::new(), String::new());
     while !line.contains("Server is ready") {
         line.clear();
         assert_ne!(log.read_line(&mut line).expect("can be read"), 0, "nats-server did not start:\n{whole}");
         whole.push_str(&line);
-        if let Some((_, address)) = line.split_once("Listening for client connections on ") {
-            port = address.trim().rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-        }
     }
     // Whoever fills the pipe without a reader is stopped by it.
     std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-    (child, port.expect("the log says the port"))
+    (child, port)
 }

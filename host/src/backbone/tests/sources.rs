@@ -143,6 +143,26 @@ async fn no_more_comes_than_there_is_room_for() {
 }
 
 #[tokio::test]
+async fn headers_count_for_the_memory_that_they_take() {
+    let server = Server::start();
+    let other = other_client(&server).await;
+    make_stream(&other, "ORDERS", &["orders.>"]).await;
+    let connection = connected(&server).await;
+    let mut sources = Vec::new();
+    for settings in [jetstream_source("ORDERS", "reader"), core_source("orders.>", None)] {
+        sources.push(within(connection.open(&settings)).await.expect("opens"));
+    }
+    let mut headers = async_nats::HeaderMap::new();
+    (0..1000).for_each(|_| headers.append("A", ""));
+    within(other.publish_with_headers("orders.a", headers, Bytes::new())).await.expect("is sent");
+    for source in &mut sources {
+        let delivery = next(source).await.remove(0);
+        assert_eq!(delivery.message.headers.len(), 1000);
+        assert!((96_000..110_000).contains(&delivery.bytes), "{}", delivery.bytes);
+    }
+}
+
+#[tokio::test]
 async fn room_in_bytes_is_kept_and_one_message_larger_than_all_of_it_comes_alone() {
     let server = Server::start();
     let other = other_client(&server).await;

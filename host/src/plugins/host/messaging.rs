@@ -201,6 +201,8 @@ impl types::HostMessage for Guest {
         self.budget.bytes(metadata.iter().map(|(key, value)| key.len() + value.len()).sum())?;
         let mut headers = Headers::default();
         for (key, value) in metadata {
+            // As if they were added one by one: each is kept, and takes more room than its text.
+            self.budget.call()?;
             edited(headers.append_by_plugin(&key, &value))?;
         }
         self.draft(&message)?.headers = headers;

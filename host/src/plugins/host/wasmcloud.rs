@@ -30,7 +30,7 @@ impl consumer::Host for Guest {
             return Ok(Err(NO_REPLY_TO.to_owned()));
         }
         // It cannot see the headers, so they stay as they are, once more for each message that it publishes.
-        let headers = self.message().headers.byte_len();
+        let headers = self.message().headers.copy_len();
         self.budget.bytes(subject.len() + body.len() + headers)?;
         self.publish_to(subject, Bytes::from(body), None);
         Ok(Ok(()))

@@ -1,6 +1,7 @@
 //! From TOML tables to [`Rules`]. Nothing stops at the first thing that is wrong: it is reported, a default stands in,
 //! and reading goes on, so that one report has it all.
 
+mod admin;
 mod check;
 mod nats;
 mod plugins;
@@ -101,7 +102,7 @@ fn config(raw: &RawFile<'_>, files: &FileSet, problems: &Problems) -> ParsedConf
     let registries = supply::registries(&root, files.directory());
     let (secrets, secret_names) = secrets::secrets(&root);
     let (plugins, plugin_names) = plugins::plugins(&root, files.directory(), &keys, &secret_names);
-    let admin = settings::admin(&root);
+    let admin = admin::admin(&root, files.directory());
     let (sidecar, made) = sidecar::sidecar(&root, files.directory());
     for (name, source) in made {
         // A table of that name was told of already.

@@ -1,16 +1,16 @@
-//! `[streams.NAME]`, `[admin]`, `[runtime]` and `[json]`.
+//! `[streams.NAME]`, `[runtime]` and `[json]`.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::Path;
 
 use toml::de::DeTable;
 
 use super::nats::path;
-use super::{check_disjoint, check_jetstream_name, patterns};
+use super::{check_disjoint, check_jetstream_name, pattern, patterns};
 use crate::message::SubjectPattern;
-use crate::rules::model::{AdminSettings, RuntimeSettings, Stream};
+use crate::rules::SubjectTransform;
+use crate::rules::model::{RuntimeSettings, Stream};
 use crate::rules::reference::{self, Section};
 use crate::rules::table::Table;
 
@@ -27,28 +27,26 @@ pub(super) fn streams(root: &Table<'_>) -> BTreeMap<String, Stream> {
             table.error("subjects", "`subjects` has no subject", "write for example [\"orders.>\"]");
         }
         all.extend(subjects.iter().cloned());
-        let subjects = subjects.into_iter().map(|(pattern, _)| pattern).collect();
-        streams.insert(key.get_ref().to_string(), Stream { subjects, location: table.location() });
+        let subjects: Vec<_> = subjects.into_iter().map(|(pattern, _)| pattern).collect();
+        let transform = table.table("transform", &reference::TRANSFORM).and_then(|table| transform(&table, &subjects));
+        let (allow_batched, location) = (table.boolean("allow-batched"), table.location());
+        streams.insert(key.get_ref().to_string(), Stream { subjects, transform, allow_batched, location });
     }
     check_disjoint(root.file, &all, "the subjects of streams");
     streams
 }
 
-pub(super) fn admin(root: &Table<'_>) -> Option<AdminSettings> {
-    let table = root.table("admin", &reference::ADMIN)?;
-    let text = table.text("listen")?;
-    let Ok(listen) = text.parse::<SocketAddr>() else {
-        let help =
-            "write for example \"127.0.0.1:9270\" or \"[::1]:9270\"; names such as `localhost` are not looked up";
-        table.error("listen", "`listen` is not an IP address with a port", help);
-        return None;
-    };
-    if !table.boolean("allow-remote") && !listen.ip().is_loopback() {
-        let help = "write \"127.0.0.1:9270\"; there is no authentication yet, so an address that other machines reach \
-                    needs `allow-remote = true`";
-        table.error("listen", format!("`listen` is not an address of this machine alone: {}", listen.ip()), help);
+/// The transform of a stream with these subjects.
+fn transform(table: &Table<'_>, subjects: &[SubjectPattern]) -> Option<SubjectTransform> {
+    let (from, to) = (table.text("from"), table.text("to"));
+    let from = pattern(table.file, "from", &from?, table.node("from")?.span())?;
+    if !subjects.iter().any(|subject| subject.overlaps(&from)) {
+        let help = "write one of its `subjects`, or a part of one";
+        table.error("from", format!("the stream takes nothing that `{from}` matches"), help);
     }
-    Some(AdminSettings { listen })
+    let read = SubjectTransform::new(from, to?);
+    let help = "write for example \"orders.{{partition(8,1)}}.{{wildcard(1)}}\"";
+    read.map_err(|why| table.error("to", "`to` makes no subject", format!("{why}; {help}"))).ok()
 }
 
 pub(super) fn runtime(root: &Table<'_>, directory: &Path) -> RuntimeSettings {

