@@ -71,7 +71,11 @@ pub fn guest(name: &str) -> Vec<u8> {
 }
 
 /// A path that `cargo xtask test` hands to the tests.
-fn provided(variable: &str) -> PathBuf {
+///
+/// # Panics
+/// When it did not.
+#[must_use]
+pub fn provided(variable: &str) -> PathBuf {
     match std::env::var_os(variable) {
         Some(path) => PathBuf::from(path),
         None => panic!("{variable} is not set; end-to-end tests are run by `cargo xtask test`"),

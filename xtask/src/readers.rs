@@ -54,7 +54,7 @@ async fn npm(source: &Path, folder: &Path) -> Result<()> {
     if fs::read(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(());
     }
-    println!("fetching mermaid and the schemas of KEDA from npm");
+    eprintln!("fetching mermaid and the schemas of KEDA from npm");
     for file in ["package.json", "package-lock.json"] {
         let (from, to) = (source.join(file), folder.join(file));
         fs::copy(&from, &to).with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;

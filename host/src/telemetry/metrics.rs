@@ -109,6 +109,18 @@ impl Metrics {
         Arc::clone(&self.0.traces)
     }
 
+    /// Shows these counters under these names. They may have been removed since they were made, where a revision comes into
+    /// force again that was in force before.
+    pub fn show<'a>(
+        &self,
+        rules: impl IntoIterator<Item = (&'a RuleName, &'a Arc<RuleMetrics>)>,
+        plugins: impl IntoIterator<Item = (&'a PluginName, &'a Arc<PluginMetrics>)>,
+    ) {
+        let mut tables = self.0.tables();
+        tables.rules.extend(rules.into_iter().map(|(name, rule)| (name.clone(), Arc::clone(rule))));
+        tables.plugins.extend(plugins.into_iter().map(|(name, plugin)| (name.clone(), Arc::clone(plugin))));
+    }
+
     /// Removes what the revision in force does not have, both after a new one was activated and after one was
     /// rejected whose counters had been made already. Messages still in flight may go on adding to what was removed.
     pub fn retain(&self, in_use: &InUse) {

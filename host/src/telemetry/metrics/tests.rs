@@ -171,3 +171,20 @@ fn counters_of_a_name_live_as_long_as_a_revision_has_the_name() {
     assert_eq!(samples.get("trackside_rule_published_total{rule=\"kept\"}").map(String::as_str), Some("2"));
     assert!(!samples.keys().any(|series| series.contains("\"old\"")), "{samples:#?}");
 }
+
+#[test]
+fn what_is_in_force_again_is_shown_again_and_counts_on() {
+    let metrics = metrics();
+    let (rule, plugin) = (RuleName::new("back").unwrap(), PluginName::new("again").unwrap());
+    let (of_rule, of_plugin) = (metrics.rule(&rule), metrics.plugin(&plugin));
+    of_rule.published(1);
+    metrics.retain(&InUse::default());
+    assert!(!metrics.encode().contains("\"back\""));
+    metrics.show([(&rule, &of_rule)], [(&plugin, &of_plugin)]);
+    of_rule.published(1);
+    metrics.rule(&rule).published(1);
+    of_plugin.instance_created();
+    let (_, samples) = parse(&metrics.encode());
+    assert_eq!(samples.get("trackside_rule_published_total{rule=\"back\"}").map(String::as_str), Some("3"));
+    assert!(samples.keys().any(|series| series.contains("\"again\"")), "{samples:#?}");
+}
