@@ -63,6 +63,9 @@ impl Page<'_> {
             tables::goals(goals::all(self.results).into_iter()).unwrap_or_default(),
             self.throughput(),
             self.latency(),
+            self.results.sidecar.as_ref().map(|table| {
+                format!("## A publish by the sidecar\n\n{}\n\n{}", table.about, tables::calls(table))
+            }).unwrap_or_default(),
             format!("## Starting, reloading, idling\n\n{}", tables::life(self.results)),
             HOW.to_owned(),
             PEERS.to_owned(),
