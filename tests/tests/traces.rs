@@ -282,7 +282,7 @@ backoff = ["10ms"]
     let chatty = named(&spans, "stage chatty");
     // A burst of what a plugin may log a second, of which a span keeps some.
     assert!((2..=32).contains(&chatty.events.len()), "{chatty:#?}");
-    assert_eq!((chatty.events[0].0.as_str(), chatty.events[0].1["log.severity"].as_str()), ("log", "INFO"));
+    assert_eq!((chatty.events[0].0.as_str(), chatty.events[0].1["log.severity"].as_str()), ("log", "WARN"));
     assert!(chatty.events[0].1["log.message"].contains("forged"), "{chatty:#?}");
     let refused = named(&spans, "stage validate");
     assert_eq!((refused.status.as_str(), refused.attribute("error.type")), ("ERROR", "rejected"));
