@@ -13,6 +13,7 @@ pub mod graph;
 #[path = "../hostile/mod.rs"]
 pub mod hostile;
 pub mod http;
+pub mod pages;
 mod port;
 mod process;
 pub mod proxy;

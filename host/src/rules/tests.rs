@@ -1,5 +1,6 @@
 //! Files of wrong configurations beside the reports that they lead to, and the configuration that is shipped.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -196,7 +197,17 @@ fn everything_that_can_be_written_arrives() {
     assert_eq!(plugins["mask"].grants, Grants::default());
     assert_eq!(secrets["geo-key"].reference, SecretRef::Env("GEO_KEY".to_owned()));
     assert_eq!(streams["CLEAN"].subjects.len(), 2);
-    assert_eq!(admin.as_ref().expect("admin").listen.port(), 9271);
+    let admin = admin.as_ref().expect("admin");
+    assert_eq!((admin.listen.port(), admin.requests_per_second), (9271, 7));
+    let (cert, key) = admin.tls.as_ref().expect("TLS");
+    assert!(cert.ends_with("cert.pem") && cert.is_absolute() && key == Path::new("/etc/key.pem"), "{cert:?} {key:?}");
+    assert!(admin.audit.as_ref().is_some_and(|audit| audit.ends_with("audit.jsonl")));
+    let tokens: Vec<_> = admin.tokens.iter().map(|(name, token)| (name.as_str(), token.role)).collect();
+    assert_eq!(tokens, [("grafana", Role::Reader), ("ops", Role::Admin)]);
+    assert_eq!(admin.tokens["ops"].token, SecretRef::File("ops.token".into()));
+    let newer = AdminSettings { tokens: BTreeMap::new(), ..admin.clone() };
+    assert!(admin.differs_in_tokens_alone(&newer));
+    assert!(!admin.differs_in_tokens_alone(&AdminSettings { audit: None, ..admin.clone() }));
     let sidecar = sidecar.as_ref().expect("a sidecar");
     let allowed: Vec<_> = sidecar.deliver_to.iter().map(ServiceAddress::as_str).collect();
     assert_eq!((sidecar.listen.to_string().as_str(), sidecar.deliver_concurrency), ("0.0.0.0:9281", 4));
