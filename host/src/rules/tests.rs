@@ -159,7 +159,8 @@ fn everything_that_can_be_written_arrives() {
     let case = fs::read_to_string(here("src/rules/tests/everything.toml")).expect("is read");
     let (rules, warnings) = load_from(&files(&case)).unwrap_or_else(|report| panic!("{report}"));
     assert!(warnings.is_empty());
-    let Config { nats, sources, plugins, trust, registries, secrets, streams, admin, sidecar, runtime } = &rules.config;
+    let Config { nats, sources, plugins, trust, registries, secrets, streams, admin, sidecar, traces, runtime } =
+        &rules.config;
     assert_eq!(nats.servers.len(), 2);
     let password = SecretRef::Env("NATS_PASSWORD".to_owned());
     assert_eq!(nats.auth, Auth::UserPassword { user: SecretRef::Plain("me".to_owned()), password });
@@ -220,6 +221,14 @@ fn everything_that_can_be_written_arrives() {
     );
     assert_eq!(made[0].priority, Priority::High);
     assert_eq!(allowed, ["http://127.0.0.1:8080", "https://app.example"]);
+    let traces = traces.as_ref().expect("traces");
+    assert_eq!((traces.endpoint.as_str(), traces.path.as_str()), ("https://collector.example", "/otlp"));
+    let secret =
+        |name: &str| traces.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.to_string());
+    assert_eq!(secret("Authorization").as_deref(), Some("env:OTLP_AUTHORIZATION"));
+    assert_eq!(secret("X-Scope-OrgID").as_deref(), Some("file:tenant"));
+    assert_eq!((traces.service_name.as_str(), traces.sample_ratio), ("orders-router", 0.01));
+    assert_eq!((traces.timeout, traces.max_waiting_spans), (Duration::from_secs(2), 100));
     assert_eq!((runtime.lanes, runtime.watch), (Some(3), false));
 
     let rule = &rules.rules[0];
