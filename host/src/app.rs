@@ -10,6 +10,7 @@ mod reload;
 mod serve;
 mod sources;
 mod streams;
+mod traces;
 mod trial;
 
 use std::fmt;

@@ -5,6 +5,7 @@
 pub mod app;
 pub mod attacks;
 mod cluster;
+mod collector;
 mod disk;
 mod example;
 pub mod flow;
@@ -28,6 +29,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use cluster::Cluster;
+pub use collector::{Collector, Received};
 pub use disk::SmallDisk;
 pub use example::Example;
 pub use port::free_port;

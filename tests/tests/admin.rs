@@ -132,6 +132,8 @@ async fn a_file_of_rules_is_put_and_the_revision_before_is_activated_again() {
     ];
     let want: Vec<_> = want.into_iter().map(|(action, status)| (action, json!(status))).collect();
     assert_eq!(told, want.iter().map(|(action, status)| (*action, status)).collect::<Vec<_>>());
+    let writes: Vec<_> = audit.iter().map(|line| &line["details"]["write"]).collect();
+    assert_eq!((writes[0], writes[6]), (&json!(false), &json!(true)));
     let text = format!("{audit:?}{}", world.trackside.log());
     assert!(!text.contains(ADMIN) && !text.contains(READER), "{text}");
 }

@@ -150,7 +150,7 @@ pub(super) async fn reload(
     body(request, MAX_NO_BODY_BYTES).await?;
     running(&admin)?;
     let asked = admin.control.reload_by(caller.name().cloned());
-    in_time(async { Ok(asked.await?) }).await
+    in_time(Details::default(), async { Ok(asked.await?) }).await
 }
 
 pub(super) async fn put(
@@ -175,7 +175,7 @@ pub(super) async fn put(
     }
     running(&admin)?;
     let change = Change { who: caller.name().cloned(), only_if, what: What::Put { file, text, write } };
-    in_time(admin.control.change(change)).await
+    in_time(Details::default().with("write", write), admin.control.change(change)).await
 }
 
 pub(super) async fn activate(
@@ -195,14 +195,18 @@ pub(super) async fn activate(
     };
     running(&admin)?;
     let change = Change { who: caller.name().cloned(), only_if, what: What::Activate(revision) };
-    in_time(admin.control.change(change)).await
+    in_time(Details::default(), admin.control.change(change)).await
 }
 
 fn running(admin: &Admin) -> Result<(), Problem> {
     if admin.readiness.now().is_draining() { Err(refused(Refused::Stopping(Stopping))) } else { Ok(()) }
 }
 
-async fn in_time(asked: impl Future<Output = Result<ReloadRecord, Refused>>) -> Result<Response, Problem> {
+/// What comes of a load, with what the audit log says of it beside that.
+async fn in_time(
+    details: Details,
+    asked: impl Future<Output = Result<ReloadRecord, Refused>>,
+) -> Result<Response, Problem> {
     let record = match timeout(RELOAD_WAIT, asked).await {
         Ok(answered) => answered.map_err(refused)?,
         Err(_) => {
@@ -221,7 +225,7 @@ async fn in_time(asked: impl Future<Output = Result<ReloadRecord, Refused>>) -> 
         errors: record.errors,
         warnings: record.warnings,
     };
-    let details = Details::default().with("outcome", answer.outcome).with("revision", answer.revision.clone());
+    let details = details.with("outcome", answer.outcome).with("revision", answer.revision.clone());
     Ok((status, tag, Extension(details), Json(answer)).into_response())
 }
 

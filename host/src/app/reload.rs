@@ -234,6 +234,7 @@ impl Loader {
             made.map(|(name, source)| (name.clone(), source.clone())).collect::<Vec<_>>()
         };
         compare(old.sidecar == new.sidecar && made(old) == made(new), "`[sidecar]`".to_owned());
+        compare(old.traces == new.traces, "`[telemetry]`".to_owned());
         compare(old.runtime == new.runtime, "`[runtime]` or `[json]`".to_owned());
         let names = old.sources.keys().chain(new.sources.keys().filter(|name| !old.sources.contains_key(*name)));
         for name in names.filter(|name| !matches!(name.as_str(), SIDECAR_SOURCE | REPLIES_SOURCE)) {

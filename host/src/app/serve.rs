@@ -26,6 +26,7 @@ use super::desk;
 use super::offline::{BUILD, engine, load};
 use super::reload::Loader;
 use super::sources::{self, Feed, Sources};
+use super::traces::{self, Traces};
 
 /// How long handing back may take once the time for draining is over.
 const HAND_BACK_LIMIT: Duration = Duration::from_secs(2);
@@ -74,6 +75,7 @@ struct Host {
     sidecar: Option<Sidecar>,
     lanes: Lanes,
     loader: Loader,
+    traces: Option<Traces>,
     /// Control, admin API and watching: ended by being dropped.
     background: JoinSet<()>,
 }
@@ -117,6 +119,7 @@ impl Host {
         let ensured = connection.buckets().ensure(&buckets, options.make_streams).await;
         ensured.map_err(|error| Failure::new(error.to_string()))?;
         let opened = sources::open(&connection, &rules.config).await?;
+        let (tracer, traces) = traces::start(&rules.config, &directory, &metrics)?.unzip();
 
         let settings = LanesSettings {
             publisher: connection.publisher(),
@@ -133,12 +136,13 @@ impl Host {
             live,
             scheduler: lanes.scheduler(),
             taps: options.taps,
+            tracer,
         };
         if let Some(sidecar) = &sidecar {
             sidecar.open(desk::desk(&rules.config, &feed).await?);
         }
         let sources = Sources::start(opened, &rules.config, &feed);
-        Ok(Self { config: rules.config, connection, readiness, sources, sidecar, lanes, loader, background })
+        Ok(Self { config: rules.config, connection, readiness, sources, sidecar, lanes, loader, traces, background })
     }
 
     /// Runs until it is to stop.
@@ -153,7 +157,7 @@ impl Host {
     /// Takes nothing more in, finishes what is in flight, and leaves.
     async fn drain(self) -> Result<(), Failure> {
         let within = self.config.runtime.drain_timeout;
-        let Self { connection, sources, sidecar, mut lanes, loader, mut background, .. } = self;
+        let Self { connection, sources, sidecar, mut lanes, loader, traces, mut background, .. } = self;
         let finish = async {
             let calls = async {
                 if let Some(sidecar) = &sidecar {
@@ -174,6 +178,9 @@ impl Host {
         }
         if let Err(error) = connection.close(within).await {
             tracing::warn!("{error}");
+        }
+        if let Some(traces) = traces {
+            traces.finish().await;
         }
         background.shutdown().await;
         tracing::info!("drained");
