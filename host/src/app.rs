@@ -1,6 +1,7 @@
 //! The composition root: build, run, drain.
 
 mod buckets;
+mod checked;
 mod desk;
 mod letters;
 mod offline;
@@ -9,13 +10,17 @@ mod reload;
 mod serve;
 mod sources;
 mod streams;
+mod traces;
+mod trial;
 
 use std::fmt;
 
 pub use buckets::ServerStore;
+pub use checked::checked;
 pub use letters::{configured, reach};
 pub use offline::{Offline, default_engine, load};
 pub use serve::{RunOptions, run};
+pub use trial::{Trial, now_ms};
 
 /// Why a command failed, as it is shown to whoever ran it.
 #[derive(Debug)]

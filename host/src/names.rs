@@ -129,6 +129,13 @@ impl Revision {
         Self(Arc::from(&hex::encode(digest)[..12]))
     }
 
+    /// Reads a revision as it is shown; `None` if the text is none.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        (text.len() == 12 && text.bytes().all(digit)).then(|| Self(Arc::from(text)))
+    }
+
     /// The revision as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

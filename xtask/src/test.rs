@@ -1,12 +1,15 @@
 //! Every test there is, in an order that fails early and compiles nothing twice.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use anyhow::Result;
 
 use crate::cargo::{BUILD_LIMIT, Workspace};
 use crate::steps::Steps;
-use crate::{conformance, instructions, nats, readers, registry, shell, simulate, wasm};
+use crate::{collector, conformance, instructions, nats, pip, readers, registry, shell, simulate, wasm};
+
+/// The fuzzer of the admin API.
+const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 
 /// The plugins' own tests, natively: against the SDK's in-memory message.
 pub(crate) async fn plugins_natively(workspace: &Workspace) -> Result<()> {
@@ -22,7 +25,12 @@ pub(crate) async fn everything(workspace: &Workspace) -> Result<()> {
     let server = steps.step("nats-server", nats::provision(workspace)).await?;
     println!("{} {}, {}", server.path.display(), server.version, server.origin);
     let registry = steps.step("registry", registry::provision(workspace)).await?;
+    let fuzzer = workspace.target.join("tools").join("schemathesis");
+    let fuzzer = steps.step("schemathesis", pip::install(&fuzzer, &[SCHEMATHESIS])).await?;
     let readers = steps.step("readers", readers::provision(workspace)).await?;
+    let collector = steps.step("collector", collector::provision(workspace)).await?;
+    let needs =
+        [("DOCKER_REGISTRY", registry), ("READERS", readers), ("SCHEMATHESIS", fuzzer), ("OTLP_COLLECTOR", collector)];
     steps.step("plugins to Wasm", wasm::build_plugins(workspace)).await?;
     steps.step("guests to Wasm", wasm::build_guests(workspace)).await?;
     steps.step("plugins, natively", plugins_natively(workspace)).await?;
@@ -30,7 +38,7 @@ pub(crate) async fn everything(workspace: &Workspace) -> Result<()> {
     steps.step("instructions", instructions::as_test(workspace)).await?;
     steps.step("conformance", conformance::as_test(workspace)).await?;
     steps.step("simulation", simulate::as_test(workspace)).await?;
-    steps.step("tests", tests(workspace, &server, &registry, &readers)).await?;
+    steps.step("tests", tests(workspace, &server, needs)).await?;
     steps.print_times();
     Ok(())
 }
@@ -43,10 +51,10 @@ pub(crate) async fn build(workspace: &Workspace) -> Result<()> {
     shell::run("building the workspace", &mut cargo, BUILD_LIMIT).await
 }
 
-async fn tests(workspace: &Workspace, server: &nats::Server, registry: &Path, readers: &Path) -> Result<()> {
+/// The workspace's tests, with what they need in variables.
+async fn tests(workspace: &Workspace, server: &nats::Server, needs: [(&str, PathBuf); 4]) -> Result<()> {
     let mut cargo = workspace.cargo();
-    cargo.args(["test", "--workspace"]).env("NATS_SERVER", &server.path);
-    cargo.env("DOCKER_REGISTRY", registry).env("READERS", readers);
+    cargo.args(["test", "--workspace"]).env("NATS_SERVER", &server.path).envs(needs);
     cargo.env("TRACKSIDE_BIN", workspace.target.join("debug").join("trackside"));
     shell::run("the workspace's tests", &mut cargo, BUILD_LIMIT).await
 }

@@ -16,7 +16,7 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::names::TokenName;
 use crate::rules::{AdminSettings, Role};
@@ -50,6 +50,8 @@ struct Shared {
     throttle: Throttle,
     audit: Audit,
     acting: Arc<Semaphore>,
+    reading: Arc<Semaphore>,
+    workshop: Arc<Semaphore>,
 }
 
 /// What a request needs.
@@ -69,7 +71,6 @@ pub(super) enum Open {
     /// To programs on this machine, if only they reach the listener.
     ThisMachine,
     /// To nobody.
-    #[expect(dead_code, reason = "what is there so far was open before there were tokens")]
     Nobody,
 }
 
@@ -99,6 +100,8 @@ impl Access {
             throttle: Throttle::default(),
             audit: Audit::open(settings.audit.clone())?,
             acting: Arc::new(Semaphore::new(MAX_ACTING)),
+            reading: Arc::new(Semaphore::new(1)),
+            workshop: Arc::new(Semaphore::new(1)),
         })))
     }
 
@@ -118,6 +121,22 @@ impl Access {
         self.0.audit.record(caller, action, StatusCode::OK, &Details::default()).await.map_err(|error| {
             let detail = format!("nothing is revealed that cannot be written down: {error}");
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(10)
+        })
+    }
+
+    /// A place for what takes a while and changes nothing; there is one.
+    pub(super) async fn reading(&self) -> OwnedSemaphorePermit {
+        Arc::clone(&self.0.reading).acquire_owned().await.expect("the semaphore is never closed")
+    }
+
+    /// The place for what runs plugins; there is one.
+    ///
+    /// # Errors
+    /// When it is taken.
+    pub(super) fn workshop(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        Arc::clone(&self.0.workshop).try_acquire_owned().map_err(|_| {
+            let detail = "another check, trial or replay is under way: come again";
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(1)
         })
     }
 
@@ -167,6 +186,13 @@ impl Access {
             return Err(Problem::new(StatusCode::FORBIDDEN, detail));
         }
         Ok(Caller { token: Some((name, role)), from })
+    }
+}
+
+impl Caller {
+    /// The token's name, if there is any token.
+    pub(super) fn name(&self) -> Option<&TokenName> {
+        self.token.as_ref().map(|(name, _)| name)
     }
 }
 

@@ -4,20 +4,27 @@
 mod accept;
 mod access;
 mod guard;
+mod input;
+mod letters;
 mod line;
+mod openapi;
 mod problem;
+mod revisions;
 mod routes;
+mod rules;
 mod server;
 mod tap;
+mod trial;
 
 use crate::control::Control;
 use crate::pipeline::Taps;
-use crate::plan::Live;
+use crate::plan::{Live, View};
 use crate::telemetry::{Metrics, Readiness};
 
 pub(crate) use accept::{Door, Places};
 pub use access::{Access, AuditError, Credentials, Fresh};
 pub(crate) use guard::{Reach, guard};
+pub use letters::Desk;
 pub(crate) use problem::Problem;
 pub use server::serve;
 
@@ -36,6 +43,10 @@ pub struct Admin {
     pub taps: Taps,
     /// Who may do what.
     pub access: Access,
+    /// What is in force.
+    pub view: View,
+    /// What work on dead letters needs.
+    pub desk: Desk,
 }
 
 #[cfg(test)]

@@ -18,8 +18,10 @@ use super::Admin;
 use super::accept::Places;
 use super::access::Peer;
 use super::guard::Reach;
+use super::input::BODY_WAIT;
 use super::line::Line;
-use super::routes::{BODY_WAIT, RELOAD_WAIT, router};
+use super::revisions::RELOAD_WAIT;
+use super::routes::router;
 
 /// Connections at a time; others wait in the listener's backlog.
 pub(super) const MAX_CONNECTIONS: usize = 64;

@@ -11,12 +11,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use crate::control::{Compiled, Controller, Rejection};
+use crate::control::{Compiled, Controller, Rejection, Wanted};
 use crate::names::{PluginName, Revision, SourceName};
-use crate::plan::Plan;
+use crate::plan::{Plan, View};
 use crate::telemetry::{Build, Condition, Metrics, Readiness};
 
-use crate::rules::AdminSettings;
+use crate::rules::{AdminSettings, Contents};
 
 use super::*;
 
@@ -68,7 +68,7 @@ impl Server {
     async fn start_with(settings: &AdminSettings, credentials: &Credentials) -> Self {
         let next = Arc::new(Mutex::new(Ok(1)));
         let found = Arc::clone(&next);
-        let compile = move || match found.lock().unwrap().clone() {
+        let compile = move |_: &Wanted| match found.lock().unwrap().clone() {
             Ok(plan) => Ok(Compiled {
                 plan,
                 revision: Revision::from_digest(&[plan; 32]),
@@ -76,6 +76,7 @@ impl Server {
                 plugins: vec![(PluginName::new("mask").unwrap(), "ab".repeat(32))],
                 watch: Vec::new(),
                 warnings: Vec::new(),
+                contents: Contents::default(),
             }),
             Err(report) => Err(Rejection { report, watch: Vec::new() }),
         };
@@ -88,8 +89,16 @@ impl Server {
         let mut tasks = JoinSet::new();
         tasks.spawn(controller.run(std::future::pending()));
         let access = Access::new(settings, credentials.clone()).unwrap();
-        let readiness_of = readiness.clone();
-        let admin = Admin { control, metrics, readiness: readiness_of, access, live: live(), taps: Taps::default() };
+        let admin = Admin {
+            control,
+            metrics,
+            readiness: readiness.clone(),
+            access,
+            live: live(),
+            taps: Taps::default(),
+            view: View::default(),
+            desk: Desk::default(),
+        };
         tasks.spawn(serve(listener, admin));
         Self { address, readiness, next, tasks }
     }
@@ -183,7 +192,7 @@ async fn the_revision_is_told_with_its_plugins_and_the_last_reload() {
     assert!(since.as_str().is_some_and(|since| since.ends_with('Z') && since.contains('T')), "{since}");
     assert_eq!(
         body,
-        json!({ "revision": "010101010101", "since": null, "rules": 2, "plugins": { "mask": "ab".repeat(32) },
+        json!({ "revision": "010101010101", "since": null, "basis": "files", "unwritten": [], "rules": 2, "plugins": { "mask": "ab".repeat(32) },
             "last-reload": null })
     );
     assert_eq!((&last["trigger"], &last["outcome"]), (&json!("admin"), &json!("rejected")));
@@ -215,12 +224,20 @@ async fn a_reload_is_refused_while_it_drains_or_stops() {
 }
 
 #[test]
-fn the_document_has_every_path_and_no_other() {
+fn the_documents_have_every_path_and_no_other() {
     let routes = include_str!("routes.rs").split(".route(\"").skip(1);
     let mut routes: Vec<String> = routes
         .map(|route| {
             let (path, rest) = route.split_once("\", ").expect("a path and what answers it");
             format!("{} {path}", rest.split_once('(').expect("a method").0.to_uppercase())
+        })
+        .collect();
+    let api: Value = serde_json::from_str(include_str!("openapi.json")).expect("the document of the API is JSON");
+    let paths = api["paths"].as_object().expect("paths").iter();
+    let mut operations: Vec<String> = paths
+        .flat_map(|(path, item)| {
+            let methods = item.as_object().expect("an item").keys().filter(|key| *key != "parameters");
+            methods.map(move |method| format!("{} {path}", method.to_uppercase()))
         })
         .collect();
     let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/admin.md");
@@ -229,8 +246,10 @@ fn the_document_has_every_path_and_no_other() {
     let mut rows: Vec<&str> = rows.map(|(request, _)| request).filter(|request| request.contains(" /")).collect();
     routes.sort();
     rows.sort_unstable();
+    operations.sort();
     assert!(!routes.is_empty());
     assert_eq!(rows, routes);
+    assert_eq!(operations, routes);
 }
 
 #[tokio::test]
@@ -279,7 +298,7 @@ async fn monitoring_reaches_an_open_listener_by_any_name_and_the_api_only_by_add
     let listener_address = listener.local_addr().unwrap();
     let port = listener_address.port();
     let (_, control) = Controller::<()>::new(
-        || Err(Rejection { report: String::new(), watch: Vec::new() }),
+        |_: &Wanted| Err(Rejection { report: String::new(), watch: Vec::new() }),
         |()| {},
         Metrics::new(Build { version: "0", wasmtime: "0", contract: "0" }),
     );
@@ -289,7 +308,16 @@ async fn monitoring_reaches_an_open_listener_by_any_name_and_the_api_only_by_add
     let access = Access::new(&everywhere, Credentials::default()).unwrap();
     tasks.spawn(serve(
         listener,
-        Admin { control, metrics, readiness: Readiness::new(), access, live: live(), taps: Taps::default() },
+        Admin {
+            control,
+            metrics,
+            readiness: Readiness::new(),
+            access,
+            live: live(),
+            taps: Taps::default(),
+            view: View::default(),
+            desk: Desk::default(),
+        },
     ));
     let open = Server { address: SocketAddr::from(([127, 0, 0, 1], port)), tasks, ..server };
     let by_name = |path| format!("GET {path} HTTP/1.1\r\nHost: trackside.internal\r\nConnection: close\r\n\r\n");
@@ -351,7 +379,7 @@ async fn a_head_or_body_that_never_ends_is_given_up() {
     let server = Server::start().await;
     let head = "GET /healthz HT";
     let body = "POST /v1/reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n";
-    for (unfinished, limit) in [(head, server::HEAD_WAIT), (body, routes::BODY_WAIT)] {
+    for (unfinished, limit) in [(head, server::HEAD_WAIT), (body, input::BODY_WAIT)] {
         // The clock is the runtime's own and jumps, so this takes no time.
         let begun = Instant::now();
         let mut stream = TcpStream::connect(server.address).await.unwrap();

@@ -25,7 +25,7 @@ fn counter(config: &Config, feed: &Feed, name: &str) -> Result<Counter, Failure>
     let (name, settings): (&SourceName, _) =
         found.ok_or_else(|| Failure::new(format!("there is no source `{name}`")))?;
     let metrics = feed.metrics.source(name);
-    let flight = InFlight::new(name.clone(), Arc::clone(&metrics));
+    let flight = InFlight::new(name.clone(), Arc::clone(&metrics), feed.tracer.clone());
     let window = Window::new(settings, metrics);
     feed.readiness.set(Condition::Source(name.clone()), Ok(()));
     Ok(Counter::new(flight, window, feed.live.clone(), feed.scheduler.clone(), feed.taps.clone()))

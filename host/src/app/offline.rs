@@ -9,7 +9,7 @@ use crate::names::PluginName;
 use crate::pipeline::Runner;
 use crate::plan::{Compiler, Plan};
 use crate::plugins::{CompileIn, Engine, EngineSettings, Instances, KeyValue, MemoryStore};
-use crate::rules::{self, Grant, Look, Problem, Report, Rules};
+use crate::rules::{self, FileSet, Grant, Look, Problem, Report, Rules};
 use crate::supply;
 use crate::telemetry::{Build, Metrics};
 
@@ -60,12 +60,35 @@ impl Offline {
     }
 
     fn open_adapted(directory: &Path, store: Arc<dyn KeyValue>, adapt: impl Fn(&mut Rules)) -> Result<Self, Failure> {
-        let (mut rules, warnings) = rules::load(directory).map_err(|report| everything_wrong(directory, report))?;
+        let files = FileSet::read(directory).map_err(|report| shown(&report))?;
+        Self::compile(&files, store, adapt).map_err(|report| shown(&report))
+    }
+
+    /// The same of files that are in memory; what they refer to is in their directory.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them, warnings included.
+    pub fn of(files: &FileSet) -> Result<Self, Report> {
+        Self::compile(files, Arc::new(MemoryStore::default()), |_| {})
+    }
+
+    fn compile(files: &FileSet, store: Arc<dyn KeyValue>, adapt: impl Fn(&mut Rules)) -> Result<Self, Report> {
+        let (mut rules, warnings) = rules::load_from(files).map_err(|report| everything_wrong(files, report))?;
         adapt(&mut rules);
-        let engine = engine(&rules, store)?;
+        let failed = |failure: Failure| Report(vec![Problem::error(failure.to_string())]);
+        let engine = engine(&rules, store).map_err(failed)?;
         let mut compiler = Compiler::new(engine.clone(), Metrics::new(BUILD));
-        let plan = compiler.compile(&rules).map_err(|report| shown(report, warnings.clone()))?;
+        let plan = compiler.compile(&rules).map_err(|mut report| {
+            report.0.splice(0..0, warnings.iter().cloned());
+            report
+        })?;
         Ok(Self { rules, engine, plan, warnings })
+    }
+
+    /// What is odd about the configuration, but not wrong.
+    #[must_use]
+    pub fn warnings(&self) -> &[Problem] {
+        &self.warnings
     }
 
     /// What the configuration says.
@@ -130,19 +153,19 @@ pub(super) const BUILD: Build = Build {
 /// # Errors
 /// Everything that is wrong with its files.
 pub fn load(directory: &Path) -> Result<(Rules, Vec<Problem>), Failure> {
-    rules::load(directory).map_err(|report| shown(report, Vec::new()))
+    rules::load(directory).map_err(|report| shown(&report))
 }
 
 /// What is wrong with the files, and with that what the plugins have to say about the rules that are right so far.
-fn everything_wrong(directory: &Path, mut report: Report) -> Failure {
-    if let Some(sound) = rules::sound_part(directory).filter(|sound| !sound.rules.is_empty()) {
+fn everything_wrong(files: &FileSet, mut report: Report) -> Report {
+    if let Some(sound) = rules::sound_part(files).filter(|sound| !sound.rules.is_empty()) {
         let compiled = engine(&sound, Arc::new(MemoryStore::default()))
             .map(|engine| Compiler::new(engine, Metrics::new(BUILD)).compile(&sound));
         if let Ok(Err(further)) = compiled {
             report.0.extend(further.0);
         }
     }
-    shown(Report::sorted(report.0), Vec::new())
+    Report::sorted(report.0)
 }
 
 /// The engine that a configuration asks for.
@@ -172,9 +195,8 @@ fn start(settings: EngineSettings) -> Result<Engine, Failure> {
     Engine::new(settings).map_err(|error| Failure::new(error.to_string()))
 }
 
-/// A report as a person is shown it, warnings before errors, with a last line that counts them.
-fn shown(mut report: Report, warnings: Vec<Problem>) -> Failure {
-    report.0.splice(0..0, warnings);
+/// A report as a person is shown it, with a last line that counts what is in it.
+fn shown(report: &Report) -> Failure {
     Failure::new(report.render(look()).trim_end())
 }
 

@@ -2,16 +2,21 @@
 //! new dead letters have a stream.
 
 use std::collections::BTreeSet;
+use std::fs::Permissions;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::admin::{Credentials, Fresh};
 use crate::backbone::{Connection, RequiredBucket, RequiredStream};
-use crate::control::{Compiled, Rejection};
+use crate::control::{Compiled, Rejection, Wanted};
 use crate::message::SubjectPattern;
-use crate::plan::{Compiler, Plan};
+use crate::plan::{Compiler, Loaded, View};
 use crate::plugins::Engine;
-use crate::rules::{self, Config, Problem, REPLIES_SOURCE, Report, Rules, SIDECAR_SOURCE, SecretRef};
+use crate::rules::{
+    self, Config, Contents, FileSet, Problem, REPLIES_SOURCE, Report, Rules, SIDECAR_SOURCE, SecretRef,
+};
 use crate::supply;
 use crate::telemetry::{InUse, Metrics, Readiness};
 
@@ -33,17 +38,18 @@ struct State {
     following: Following,
     /// The tokens of the admin API, which are no part of a revision.
     credentials: Credentials,
+    view: View,
     /// Locked while it compiles; loads come one at a time anyway.
     compiler: Mutex<Compiler>,
     /// What the newest load asks of the streams.
-    wanted: Mutex<Wanted>,
+    needs: Mutex<Needs>,
     /// The servers, once they are reached, and whether to make every stream that is missing.
     servers: OnceLock<(Connection, bool)>,
 }
 
 /// What a configuration asks of the streams.
 #[derive(Debug, Default)]
-struct Wanted {
+struct Needs {
     streams: Vec<RequiredStream>,
     /// The subjects of dead letters; those of a load that was accepted have their streams.
     letters: BTreeSet<SubjectPattern>,
@@ -67,8 +73,9 @@ impl Loader {
             readiness: readiness.clone(),
             following: Following::new(compiler.outlets(), readiness.clone()),
             credentials: Credentials::default(),
+            view: View::default(),
             compiler: Mutex::new(compiler),
-            wanted: Mutex::default(),
+            needs: Mutex::default(),
             servers: OnceLock::new(),
         }))
     }
@@ -82,16 +89,21 @@ impl Loader {
         make_streams: bool,
     ) -> (Vec<RequiredStream>, Vec<RequiredBucket>) {
         self.0.servers.get_or_init(|| (connection, make_streams));
-        let wanted = self.0.wanted.lock().unwrap_or_else(PoisonError::into_inner);
-        (wanted.streams.clone(), wanted.buckets.clone())
+        let needs = self.0.needs.lock().unwrap_or_else(PoisonError::into_inner);
+        (needs.streams.clone(), needs.buckets.clone())
     }
 
     /// Loads everything anew. Blocks, and may ask the servers.
     ///
     /// # Errors
     /// Everything that is wrong.
-    pub(super) fn load(&self) -> Result<Compiled<Arc<Plan>>, Rejection> {
-        let (rules, warnings) = rules::load(&self.0.directory).map_err(|report| rejection(&report, Vec::new()))?;
+    pub(super) fn load(&self, wanted: &Wanted) -> Result<Compiled<Loaded>, Rejection> {
+        let early = |report: Report| rejection(&report, Vec::new());
+        let mut texts = FileSet::read(&self.0.directory).map_err(early)?;
+        for (file, text) in wanted.over.iter() {
+            texts = texts.with(file.path(), text.to_vec());
+        }
+        let (rules, warnings) = rules::load_from(&texts).map_err(early)?;
         let files: Vec<PathBuf> = supply::files(&rules).chain(references(&rules)).collect();
         let problems = self.fixed(&rules.config);
         if !problems.is_empty() {
@@ -103,6 +115,14 @@ impl Loader {
         let plan = compiler.compile(&rules).map_err(|report| rejection(&report, files.clone()))?;
         // Last, since it may make streams: nothing else can refuse this load any more.
         self.place(&rules).map_err(|problem| rejection(&Report(vec![*problem]), files.clone()))?;
+        if let Some(file) = &wanted.write {
+            let text = wanted.over.get(file).map(|text| &text[..]).unwrap_or_default();
+            write_back(&self.0.directory.join(file.path()), text).map_err(|error| {
+                let message = format!("`{}` cannot be written, and nothing has changed: {error}", file.path());
+                let help = "let the user that Trackside runs as write to `rules/`, or put it without `write=true`";
+                rejection(&Report(vec![Problem::error(message).help(help)]), files.clone())
+            })?;
+        }
         self.0.credentials.replace(fresh);
         Ok(Compiled {
             revision: plan.revision.clone(),
@@ -110,8 +130,23 @@ impl Loader {
             plugins: plan.plugins.iter().map(|(name, digest)| (name.clone(), hex::encode(digest))).collect(),
             watch: files,
             warnings: warnings.into_iter().map(|warning| Report(vec![warning]).to_string()).collect(),
-            plan,
+            contents: Contents::of(&texts, &rules),
+            plan: Loaded { plan, files: Arc::new(self.kept(texts)) },
         })
+    }
+
+    /// The texts as they are kept, which is only done where the admin API may ask for them.
+    fn kept(&self, texts: FileSet) -> FileSet {
+        match self.0.view.current() {
+            _ if self.0.config.admin.is_none() => FileSet::new(&self.0.directory),
+            Some(loaded) => texts.sharing(&loaded.files),
+            None => texts,
+        }
+    }
+
+    /// What is in force, for those who look at it.
+    pub(super) fn view(&self) -> &View {
+        &self.0.view
     }
 
     /// What opens the admin API.
@@ -125,25 +160,32 @@ impl Loader {
     }
 
     /// Looks after the services and subscriptions of the plan in force, and forgets the counters of what it no longer has.
-    pub(super) fn activated(&self, plan: &Plan) {
+    pub(super) fn activated(&self, loaded: Loaded) {
+        let plan = &loaded.plan;
         self.0.following.activated(plan);
         let rules = plan.rules.iter().map(|rule| rule.name.clone()).collect();
         self.0.readiness.keep_dead_letters_of(&rules);
+        let stages = plan.rules.iter().flat_map(|rule| &rule.stages);
+        self.0.metrics.show(
+            plan.rules.iter().map(|rule| (&rule.name, &rule.metrics)),
+            stages.map(|stage| (&stage.plugin, &stage.metrics)),
+        );
         self.0.metrics.retain(&InUse {
             rules,
             sources: plan.sources.keys().cloned().collect(),
             plugins: plan.plugins.iter().map(|(name, _)| name.clone()).collect(),
         });
+        self.0.view.replace(loaded);
     }
 
     /// Sees to it that dead letters of new subjects have a stream, and that new buckets are there. Those of the load
     /// before have theirs, so that a change of anything else can be taken over while no server can be reached.
     fn place(&self, rules: &Rules) -> Result<(), Box<Problem>> {
         let (streams, letters) = (required_streams(rules), letter_subjects(rules));
-        let new = Wanted { streams, letters, buckets: required_buckets(rules) };
-        let mut wanted = self.0.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = Needs { streams, letters, buckets: required_buckets(rules) };
+        let mut needs = self.0.needs.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((connection, make_streams)) = self.0.servers.get() {
-            let known = |bucket: &RequiredBucket| wanted.buckets.iter().any(|known| known.name == bucket.name);
+            let known = |bucket: &RequiredBucket| needs.buckets.iter().any(|known| known.name == bucket.name);
             let buckets: Vec<_> = new.buckets.iter().filter(|bucket| !known(bucket)).cloned().collect();
             if !buckets.is_empty() {
                 let ensured = connection.buckets();
@@ -153,7 +195,7 @@ impl Loader {
                     Box::new(Problem::error(message).help("make the bucket, or take the grant out"))
                 })?;
             }
-            let fresh: Vec<_> = new.letters.difference(&wanted.letters).collect();
+            let fresh: Vec<_> = new.letters.difference(&needs.letters).collect();
             let takes_fresh = |stream: &&RequiredStream| fresh.iter().any(|pattern| stream.takes(pattern));
             let streams: Vec<_> = new.streams.iter().filter(takes_fresh).cloned().collect();
             if !streams.is_empty() {
@@ -166,7 +208,7 @@ impl Loader {
                 })?;
             }
         }
-        *wanted = new;
+        *needs = new;
         Ok(())
     }
 
@@ -192,6 +234,7 @@ impl Loader {
             made.map(|(name, source)| (name.clone(), source.clone())).collect::<Vec<_>>()
         };
         compare(old.sidecar == new.sidecar && made(old) == made(new), "`[sidecar]`".to_owned());
+        compare(old.traces == new.traces, "`[telemetry]`".to_owned());
         compare(old.runtime == new.runtime, "`[runtime]` or `[json]`".to_owned());
         let names = old.sources.keys().chain(new.sources.keys().filter(|name| !old.sources.contains_key(*name)));
         for name in names.filter(|name| !matches!(name.as_str(), SIDECAR_SOURCE | REPLIES_SOURCE)) {
@@ -215,6 +258,20 @@ fn references(rules: &Rules) -> Vec<PathBuf> {
         SecretRef::Env(_) | SecretRef::Plain(_) => None,
     });
     stages.chain(single).chain(tls).collect()
+}
+
+/// Writes a file the way editors do: to another name first, so that nobody ever reads half of it.
+fn write_back(path: &Path, text: &[u8]) -> std::io::Result<()> {
+    let folder = path.parent().ok_or_else(|| std::io::Error::other("it has no folder"))?;
+    // A link stays one, and what it leads to is replaced.
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let mut draft = tempfile::Builder::new().prefix(".trackside-").tempfile_in(path.parent().unwrap_or(folder))?;
+    draft.write_all(text)?;
+    let mode = std::fs::metadata(&path).map_or(0o644, |metadata| metadata.permissions().mode());
+    draft.as_file().set_permissions(Permissions::from_mode(mode))?;
+    draft.as_file().sync_all()?;
+    draft.persist(&path).map_err(|error| error.error)?;
+    Ok(())
 }
 
 fn rejection(report: &Report, watch: Vec<PathBuf>) -> Rejection {

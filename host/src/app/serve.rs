@@ -11,9 +11,9 @@ use tokio::task::JoinSet;
 
 use crate::admin::{self, Access, Admin};
 use crate::backbone::{self, Connection};
-use crate::control::{Control, Controller, FileWatch, follow_hangups};
+use crate::control::{Control, Controller, FileWatch, Wanted, follow_hangups};
 use crate::pipeline::{Lanes, LanesSettings, Runner, Taps};
-use crate::plan::{Live, Plan};
+use crate::plan::{Live, Loaded};
 use crate::plugins::{Engine, Instances, KeyValue};
 use crate::rules::{Auth, Config};
 use crate::sidecar::{self, Sidecar};
@@ -26,9 +26,13 @@ use super::desk;
 use super::offline::{BUILD, engine, load};
 use super::reload::Loader;
 use super::sources::{self, Feed, Sources};
+use super::traces::{self, Traces};
 
 /// How long handing back may take once the time for draining is over.
 const HAND_BACK_LIMIT: Duration = Duration::from_secs(2);
+
+/// Plans that can be activated anew, the one in force included: each may hold components that no other does.
+const KEPT_PLANS: usize = 6;
 
 /// How `dev` differs from `run`.
 #[derive(Debug, Default)]
@@ -71,6 +75,7 @@ struct Host {
     sidecar: Option<Sidecar>,
     lanes: Lanes,
     loader: Loader,
+    traces: Option<Traces>,
     /// Control, admin API and watching: ended by being dropped.
     background: JoinSet<()>,
 }
@@ -98,7 +103,8 @@ impl Host {
         let (control, live, loader) =
             control(&directory, &as_written, &engine, (&metrics, &readiness), &mut background).await?;
         readiness.set(Condition::Revision, Ok(()));
-        let (looking, telling) = ((&live, &options.taps), (&metrics, &readiness));
+        let desk = desk_of(&rules.config, &engine);
+        let (looking, telling) = ((&live, &options.taps), (&metrics, &readiness, &desk));
         serve_admin(&rules.config, &control, &loader, telling, looking, &mut background).await?;
         let sidecar = serve_sidecar(&rules.config, &loader, &readiness, &mut background).await?;
 
@@ -106,12 +112,14 @@ impl Host {
             backbone::connect(&rules.config.nats, &directory).await.map_err(|error| Failure::new(error.to_string()))?;
         follow_connection(&connection, &metrics, &readiness, &mut background);
         store.connected(&connection);
+        desk.servers.get_or_init(|| connection.clone());
         let (streams, buckets) = loader.connected(connection.clone(), options.make_streams);
         let ensured = connection.ensure_streams(&streams, options.make_streams).await;
         ensured.map_err(|error| Failure::new(error.to_string()))?;
         let ensured = connection.buckets().ensure(&buckets, options.make_streams).await;
         ensured.map_err(|error| Failure::new(error.to_string()))?;
         let opened = sources::open(&connection, &rules.config).await?;
+        let (tracer, traces) = traces::start(&rules.config, &directory, &metrics)?.unzip();
 
         let settings = LanesSettings {
             publisher: connection.publisher(),
@@ -128,12 +136,13 @@ impl Host {
             live,
             scheduler: lanes.scheduler(),
             taps: options.taps,
+            tracer,
         };
         if let Some(sidecar) = &sidecar {
             sidecar.open(desk::desk(&rules.config, &feed).await?);
         }
         let sources = Sources::start(opened, &rules.config, &feed);
-        Ok(Self { config: rules.config, connection, readiness, sources, sidecar, lanes, loader, background })
+        Ok(Self { config: rules.config, connection, readiness, sources, sidecar, lanes, loader, traces, background })
     }
 
     /// Runs until it is to stop.
@@ -148,7 +157,7 @@ impl Host {
     /// Takes nothing more in, finishes what is in flight, and leaves.
     async fn drain(self) -> Result<(), Failure> {
         let within = self.config.runtime.drain_timeout;
-        let Self { connection, sources, sidecar, mut lanes, loader, mut background, .. } = self;
+        let Self { connection, sources, sidecar, mut lanes, loader, traces, mut background, .. } = self;
         let finish = async {
             let calls = async {
                 if let Some(sidecar) = &sidecar {
@@ -170,6 +179,9 @@ impl Host {
         if let Err(error) = connection.close(within).await {
             tracing::warn!("{error}");
         }
+        if let Some(traces) = traces {
+            traces.finish().await;
+        }
         background.shutdown().await;
         tracing::info!("drained");
         Ok(())
@@ -189,16 +201,19 @@ async fn control(
     let active: Arc<OnceLock<Live>> = Arc::default();
     let activate = {
         let (active, loader) = (Arc::clone(&active), loader.clone());
-        move |plan: Arc<Plan>| {
-            active.get_or_init(|| Live::new(Arc::clone(&plan))).replace(Arc::clone(&plan));
-            loader.activated(&plan);
+        move |loaded: Loaded| {
+            let plan = &loaded.plan;
+            active.get_or_init(|| Live::new(Arc::clone(plan))).replace(Arc::clone(plan));
+            loader.activated(loaded);
         }
     };
     let load = {
         let loader = loader.clone();
-        move || loader.load()
+        move |wanted: &Wanted| loader.load(wanted)
     };
-    let (mut controller, control) = Controller::new(load, activate, metrics.clone());
+    let (controller, control) = Controller::new(load, activate, metrics.clone());
+    // Nobody else could ask for them.
+    let mut controller = controller.keeping(if config.admin.is_some() { KEPT_PLANS } else { 0 });
     controller.start().await.map_err(Failure::new)?;
     let live = active.get().cloned().ok_or_else(|| Failure::new("no revision was activated"))?;
     let hangups = follow_hangups(control.clone())
@@ -215,7 +230,7 @@ async fn serve_admin(
     config: &Config,
     control: &Control,
     loader: &Loader,
-    (metrics, readiness): (&Metrics, &Readiness),
+    (metrics, readiness, desk): (&Metrics, &Readiness, &admin::Desk),
     (live, taps): (&Live, &Taps),
     background: &mut JoinSet<()>,
 ) -> Result<(), Failure> {
@@ -226,8 +241,16 @@ async fn serve_admin(
         Failure::new(format!("the admin API cannot listen at {}: {error}; see `[admin] listen`", settings.listen))
     })?;
     tracing::info!(listen = %settings.listen, "the admin API listens");
-    let (control, metrics, readiness) = (control.clone(), metrics.clone(), readiness.clone());
-    let admin = Admin { control, metrics, readiness, access, live: live.clone(), taps: taps.clone() };
+    let admin = Admin {
+        control: control.clone(),
+        metrics: metrics.clone(),
+        readiness: readiness.clone(),
+        live: live.clone(),
+        taps: taps.clone(),
+        access,
+        view: loader.view().clone(),
+        desk: desk.clone(),
+    };
     background.spawn(admin::serve(listener, admin));
     Ok(())
 }
@@ -268,11 +291,24 @@ fn follow_connection(connection: &Connection, metrics: &Metrics, readiness: &Rea
 }
 
 fn runners(config: &Config, engine: &Engine) -> Vec<Runner> {
-    let lanes = config.runtime.lanes.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-    // The spare lane, which is not counted as one.
-    let lanes = lanes + 1;
-    let instances = engine.instances_per_thread(lanes);
-    (0..lanes).map(|_| Runner::new(Instances::new(instances), false)).collect()
+    let instances = engine.instances_per_thread(threads(config));
+    (0..lanes(config)).map(|_| Runner::new(Instances::new(instances), false)).collect()
+}
+
+/// How many lanes there are, with the spare one, which is not counted as one.
+fn lanes(config: &Config) -> usize {
+    config.runtime.lanes.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)) + 1
+}
+
+/// How many threads run plugins: the lanes, and one for the admin API.
+fn threads(config: &Config) -> usize {
+    lanes(config) + usize::from(config.admin.is_some())
+}
+
+/// What the admin API's work on dead letters needs.
+fn desk_of(config: &Config, engine: &Engine) -> admin::Desk {
+    let instances = engine.instances_per_thread(threads(config));
+    admin::Desk { servers: Arc::default(), instances }
 }
 
 /// Becomes true at the first SIGTERM or SIGINT; a second one ends the process.

@@ -11,6 +11,7 @@ use crate::names::SourceName;
 use crate::pipeline::{InFlight, Intake, Scheduler, Taps, Window};
 use crate::plan::Live;
 use crate::rules::{self, Config};
+use crate::telemetry::traces::Tracer;
 use crate::telemetry::{Condition, Metrics, Readiness};
 
 use super::Failure;
@@ -34,6 +35,7 @@ pub(super) struct Feed {
     pub(super) live: Live,
     pub(super) scheduler: Scheduler,
     pub(super) taps: Taps,
+    pub(super) tracer: Option<Tracer>,
 }
 
 /// Opens all sources, or says what is wrong with each that cannot be.
@@ -74,9 +76,9 @@ async fn keep_open(
     feed: Feed,
     mut stop: watch::Receiver<bool>,
 ) {
-    let Feed { connection, readiness, metrics, live, scheduler, taps } = feed;
+    let Feed { connection, readiness, metrics, live, scheduler, taps, tracer } = feed;
     let metrics = metrics.source(&name);
-    let flight = InFlight::new(name.clone(), Arc::clone(&metrics));
+    let flight = InFlight::new(name.clone(), Arc::clone(&metrics), tracer);
     if let Some(ack_wait) = source.ack_wait() {
         flight.keep(ack_wait);
     }

@@ -57,7 +57,7 @@ enum Command {
     /// Says everything that is wrong with a configuration, each with file, line and what to write instead.
     ///
     /// The plugins are configured as for a start, so every secret that a rule refers to has to be set.
-    Check(Directory),
+    Check(check::Arguments),
     /// Runs messages through the real rules and plugins with no NATS at all, and prints one JSON line an outcome.
     ///
     /// A payload is shown without the white space between its tokens, which what is published keeps. The plugins are
@@ -118,7 +118,7 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Run(arguments) => run::run(&arguments.directory),
         Command::Dev(arguments) => dev::dev(&arguments),
-        Command::Check(arguments) => check::check(&arguments.directory),
+        Command::Check(arguments) => check::check(&arguments),
         Command::Try(arguments) => trial::trial(&arguments),
         Command::Test(arguments) => test::test(&arguments),
         Command::Explain(arguments) => explain::explain(&arguments),

@@ -1,23 +1,16 @@
 //! `trackside try`: messages through the real rules and plugins, with no NATS at all.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write, stdin, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use base64::Engine as _;
 use bytes::Bytes;
 use clap::{ArgGroup, Args};
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
-use crate::app::{Failure, Offline};
-use crate::message::{Header, Headers, Message, Origin, OriginKind, Subject};
-use crate::names::SourceName;
-use crate::pipeline::{Observation, Runner, observations};
+use crate::app::{Failure, Offline, Trial, now_ms};
+use crate::message::{Header, Headers, Message, Subject};
+use crate::pipeline::{Observation, Runner};
 use crate::plan::Plan;
 
 use super::output;
@@ -51,41 +44,6 @@ pub(super) struct Arguments {
     file: PathBuf,
 }
 
-/// A line of the input.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object with a `subject`")]
-struct Line {
-    subject: String,
-    source: Option<String>,
-    #[serde(default)]
-    headers: BTreeMap<String, OneOrMany>,
-    #[serde(default, deserialize_with = "present")]
-    payload: Option<Box<RawValue>>,
-    payload_base64: Option<String>,
-    payload_text: Option<String>,
-    /// Milliseconds since the Unix epoch; now, if it is not given.
-    timestamp: Option<u64>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(untagged, expecting = "a header's value is a text or a list of texts")]
-enum OneOrMany {
-    One(String),
-    Many(Vec<String>),
-}
-
-/// A message to try.
-struct Trial {
-    message: Message,
-    source: Option<String>,
-    timestamp_ms: u64,
-}
-
-/// Keeps `"payload": null` apart from no payload at all.
-fn present<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Option<Box<RawValue>>, D::Error> {
-    Box::<RawValue>::deserialize(input).map(Some)
-}
-
 /// Runs the command.
 pub(super) fn trial(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let offline = Offline::open(&arguments.directory)?;
@@ -96,7 +54,7 @@ pub(super) fn trial(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let well = match &arguments.subject {
         Some(subject) => {
             let trial = single(arguments, subject)?;
-            let observed = run(offline.plan(), &mut runner, &trial, 1).map_err(Failure::new)?;
+            let observed = trial.run(offline.plan(), &mut runner, 1).map_err(Failure::new)?;
             print(&mut out, observed)?;
             true
         }
@@ -114,7 +72,7 @@ fn lines(arguments: &Arguments, plan: &Plan, runner: &mut Runner, out: &mut impl
         if line.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
-        let read_on = match parse(&line).and_then(|trial| run(plan, runner, &trial, number)) {
+        let read_on = match Trial::parse(&line).and_then(|trial| trial.run(plan, runner, number)) {
             Ok(observed) => print(out, observed)?,
             Err(wrong) => {
                 well = false;
@@ -128,50 +86,6 @@ fn lines(arguments: &Arguments, plan: &Plan, runner: &mut Runner, out: &mut impl
         }
     }
     Ok(well)
-}
-
-fn run(plan: &Plan, runner: &mut Runner, trial: &Trial, number: u64) -> Result<Vec<Observation>, String> {
-    let subject = trial.message.subject.as_str();
-    let origin = Arc::new(Origin {
-        kind: OriginKind::Trial,
-        id: Arc::from(format!("trial:{number}")),
-        timestamp_ms: trial.timestamp_ms,
-        delivery: 1,
-    });
-    let takers = takers(plan, trial)?;
-    let nobody = match (&trial.source, takers.is_empty()) {
-        (None, _) => "no rule takes this subject".to_owned(),
-        (Some(name), false) => format!("no rule of source `{name}` takes this subject"),
-        (Some(name), true) => format!("source `{name}` does not deliver this subject"),
-    };
-    let mut all = Vec::new();
-    for (source, rules) in takers.into_iter().filter(|(_, rules)| !rules.is_empty()) {
-        let run = |rule| (rule, runner.run(plan, &plan.rules[rule], &trial.message, &origin, &[]));
-        let outcomes: Vec<_> = rules.into_iter().map(run).collect();
-        all.extend(observations(plan, source, &trial.message, &origin, &outcomes));
-    }
-    if all.is_empty() {
-        all.push(Observation::unmatched(subject, nobody));
-    }
-    for observation in &mut all {
-        observation.message = Some(number);
-    }
-    Ok(all)
-}
-
-/// The sources that the message may have come from, with their rules that take it.
-fn takers<'p>(plan: &'p Plan, trial: &Trial) -> Result<Vec<(&'p SourceName, Vec<usize>)>, String> {
-    if let Some(name) = &trial.source
-        && !plan.sources.contains_key(name.as_str())
-    {
-        let known: Vec<_> = plan.sources.keys().map(SourceName::as_str).collect();
-        return Err(format!(
-            "there is no source `{}`; the configuration has {}",
-            name.escape_debug(),
-            known.join(", ")
-        ));
-    }
-    Ok(plan.takers(trial.message.subject.as_str(), trial.source.as_deref()))
 }
 
 fn single(arguments: &Arguments, subject: &Subject) -> Result<Trial, Failure> {
@@ -188,43 +102,6 @@ fn header(argument: &str) -> Result<Header, String> {
     let mut one = Headers::default();
     one.append_by_producer(name, value).map_err(|error| error.to_string())?;
     Ok(Header { name: name.to_owned().into(), value: value.to_owned() })
-}
-
-fn parse(line: &[u8]) -> Result<Trial, String> {
-    // Serde would take a list for an object, its elements for the members in their order.
-    if !line.trim_ascii_start().starts_with(b"{") {
-        return Err("not a message: expected a JSON object with a `subject`".to_owned());
-    }
-    let line: Line = serde_json::from_slice(line).map_err(|error| format!("not a message: {error}"))?;
-    let payload = match (line.payload, line.payload_base64, line.payload_text) {
-        (Some(json), None, None) => Bytes::from(Box::<str>::from(json).into_string()),
-        (None, Some(base64), None) => base64::engine::general_purpose::STANDARD
-            .decode(base64)
-            .map(Bytes::from)
-            .map_err(|error| format!("payload_base64: not Base64 ({error})"))?,
-        (None, None, Some(text)) => Bytes::from(text),
-        (None, None, None) => Bytes::new(),
-        _ => return Err("give one of payload, payload_base64 and payload_text".to_owned()),
-    };
-    let mut headers = Headers::default();
-    for (name, values) in line.headers {
-        let values = match values {
-            OneOrMany::One(value) => vec![value],
-            OneOrMany::Many(values) => values,
-        };
-        for value in values {
-            let appended = headers.append_by_producer(&name, &value);
-            appended.map_err(|error| format!("header `{}`: {error}", name.escape_debug()))?;
-        }
-    }
-    let subject = Subject::new(&line.subject).map_err(|error| format!("subject: {error}"))?;
-    let message = Message { subject, headers, payload };
-    Ok(Trial { message, source: line.source, timestamp_ms: line.timestamp.unwrap_or_else(now_ms) })
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Prints what became of a message; whether anybody still reads.

@@ -1,17 +1,23 @@
 //! What can ask for a new revision, and the one bounded queue that it asks through.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::path::PathBuf;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::names::TokenName;
+use crate::rules::RulesFile;
+
+use super::change::{Change, Refused};
 use super::status::{ReloadRecord, Status};
 
 /// Events that may wait while a plan is compiled.
 const WAITING_EVENTS: usize = 64;
 /// Callers of the admin API that one load may answer; more wait in the queue.
 const WAITING_CALLERS: usize = 256;
+/// Loads and changes that wait for the one under way, one after another; more wait in the queue.
+const WAITING_REQUESTS: usize = 16;
 /// Changed files that are remembered for the log.
 pub(super) const REMEMBERED_PATHS: usize = 16;
 
@@ -29,6 +35,13 @@ pub enum Trigger {
     Signal,
     /// The admin API.
     Admin,
+    /// A file of rules that was put by the admin API.
+    Put {
+        /// Which.
+        file: RulesFile,
+    },
+    /// The admin API, which asked for a revision that had been in force.
+    Activate,
     /// The start of the process.
     Start,
 }
@@ -49,15 +62,26 @@ pub struct Control {
 /// One event, with the one who waits for the outcome, if anybody does.
 #[derive(Debug)]
 pub(super) struct Event {
-    trigger: Trigger,
-    caller: Option<oneshot::Sender<ReloadRecord>>,
+    asked: Asked,
+    caller: Option<oneshot::Sender<Answer>>,
 }
 
-/// One or more events that a single load answers.
+/// What is asked for.
+#[derive(Debug)]
+pub(super) enum Asked {
+    /// A load of the files, by the token's name if it was the admin API.
+    Load(Trigger, Option<TokenName>),
+    /// Something else.
+    Change(Box<Change>),
+}
+
+type Answer = Result<ReloadRecord, Refused>;
+
+/// One or more events that a single load answers; a change is answered alone.
 #[derive(Debug)]
 pub(super) struct Request {
-    pub(super) trigger: Trigger,
-    callers: Vec<oneshot::Sender<ReloadRecord>>,
+    pub(super) asked: Asked,
+    callers: Vec<oneshot::Sender<Answer>>,
 }
 
 /// The controller's ends of what [`Control`] holds the other ends of.
@@ -79,7 +103,7 @@ impl Control {
     /// Asks for a load of the configuration, and does not wait for it.
     pub fn notify(&self, trigger: Trigger) {
         // When the queue is full, what waits in it leads to a load that begins after this call: nothing is missed.
-        let _ = self.events.try_send(Event { trigger, caller: None });
+        let _ = self.events.try_send(Event { asked: Asked::Load(trigger, None), caller: None });
     }
 
     /// Asks for a load of the configuration, and waits for the outcome of one that began after this call.
@@ -87,15 +111,35 @@ impl Control {
     /// # Errors
     /// When the process is stopping.
     pub async fn reload(&self) -> Result<ReloadRecord, Stopping> {
-        self.load(Trigger::Admin).await
+        self.reload_by(None).await
     }
 
-    /// The same for whoever it is that asks.
+    /// The same by the bearer of a token.
+    ///
+    /// # Errors
+    /// When the process is stopping.
+    pub async fn reload_by(&self, who: Option<TokenName>) -> Result<ReloadRecord, Stopping> {
+        // A load is refused for no other reason.
+        self.ask(Asked::Load(Trigger::Admin, who)).await.map_err(|_| Stopping)
+    }
+
+    /// Asks for a change, and waits for what comes of it.
+    ///
+    /// # Errors
+    /// When it is not tried: another revision is in force, it is not there to be activated, or the process is stopping.
+    pub async fn change(&self, change: Change) -> Result<ReloadRecord, Refused> {
+        self.ask(Asked::Change(Box::new(change))).await
+    }
+
+    /// A load for whoever it is that asks.
     pub(super) async fn load(&self, trigger: Trigger) -> Result<ReloadRecord, Stopping> {
+        self.ask(Asked::Load(trigger, None)).await.map_err(|_| Stopping)
+    }
+
+    async fn ask(&self, asked: Asked) -> Answer {
         let (caller, outcome) = oneshot::channel();
-        let event = Event { trigger, caller: Some(caller) };
-        self.events.send(event).await.map_err(|_| Stopping)?;
-        outcome.await.map_err(|_| Stopping)
+        self.events.send(Event { asked, caller: Some(caller) }).await.map_err(|_| Stopping)?;
+        outcome.await.map_err(|_| Stopping)?
     }
 
     /// The status as it is now.
@@ -118,26 +162,58 @@ impl Control {
 
 impl Request {
     pub(super) fn start() -> Self {
-        Self { trigger: Trigger::Start, callers: Vec::new() }
+        Self { asked: Asked::Load(Trigger::Start, None), callers: Vec::new() }
     }
 
-    /// Joins an event to a request, if there is one already.
-    pub(super) fn join(request: &mut Option<Self>, event: Event) {
-        let request = request.get_or_insert_with(|| Self { trigger: Trigger::Recheck, callers: Vec::new() });
-        request.trigger.join(event.trigger);
-        // Those who gave up waiting must not use up the room of those who still wait.
-        request.callers.retain(|caller| !caller.is_closed());
-        request.callers.extend(event.caller);
+    /// Joins an event to those that wait. Loads that follow one another are one; a change keeps its place among them.
+    pub(super) fn join(waiting: &mut VecDeque<Self>, event: Event) {
+        let Event { asked, caller } = event;
+        if let (Some(Self { asked: Asked::Load(trigger, who), callers }), Asked::Load(further, by)) =
+            (waiting.back_mut(), &asked)
+        {
+            trigger.join(further.clone());
+            if by.is_some() {
+                who.clone_from(by);
+            }
+            // Those who gave up waiting must not use up the room of those who still wait.
+            callers.retain(|caller| !caller.is_closed());
+            callers.extend(caller);
+            return;
+        }
+        waiting.push_back(Self { asked, callers: caller.into_iter().collect() });
     }
 
-    pub(super) fn has_room(request: Option<&Self>) -> bool {
-        request.is_none_or(|request| request.callers.len() < WAITING_CALLERS)
+    pub(super) fn has_room(waiting: &VecDeque<Self>) -> bool {
+        let callers = waiting.back().map_or(0, |request| request.callers.len());
+        waiting.len() < WAITING_REQUESTS && callers < WAITING_CALLERS
+    }
+
+    pub(super) fn trigger(&self) -> Trigger {
+        match &self.asked {
+            Asked::Load(trigger, _) => trigger.clone(),
+            Asked::Change(change) => change.trigger(),
+        }
+    }
+
+    pub(super) fn who(&self) -> Option<&TokenName> {
+        match &self.asked {
+            Asked::Load(_, who) => who.as_ref(),
+            Asked::Change(change) => change.who.as_ref(),
+        }
     }
 
     pub(super) fn answer(self, record: &ReloadRecord) {
+        self.tell(&Ok(record.clone()));
+    }
+
+    pub(super) fn refuse(self, refused: Refused) {
+        self.tell(&Err(refused));
+    }
+
+    fn tell(self, answer: &Answer) {
         for caller in self.callers {
             // A caller that no longer waits has no use for the outcome.
-            let _ = caller.send(record.clone());
+            let _ = caller.send(answer.clone());
         }
     }
 }
@@ -151,6 +227,8 @@ impl Trigger {
             Self::File { .. } => "file",
             Self::Signal => "signal",
             Self::Admin => "admin",
+            Self::Put { .. } => "put",
+            Self::Activate => "activate",
             Self::Start => "start",
         }
     }
@@ -172,10 +250,14 @@ impl Trigger {
 impl fmt::Display for Trigger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())?;
-        if let Self::File { paths } = self {
-            for path in paths {
-                write!(f, " {}", path.display())?;
+        match self {
+            Self::File { paths } => {
+                for path in paths {
+                    write!(f, " {}", path.display())?;
+                }
             }
+            Self::Put { file } => write!(f, " {}", file.as_str())?,
+            _ => {}
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! The state machine behind every load of the configuration: idle -> compiling -> activated, unchanged or rejected.
 //! The point of no return is [`Controller::activate`]; before it anything may fail and nothing has changed.
 
-use std::mem;
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
@@ -10,9 +10,12 @@ use std::time::{Instant, SystemTime};
 use tokio::task::{JoinError, JoinHandle};
 
 use crate::names::{PluginName, Revision};
+use crate::rules::Contents;
 use crate::telemetry::Metrics;
 
-use super::event::{self, Control, Ends, Request, Trigger};
+use super::change::{Basis, Overlay, Refused, Wanted, What};
+use super::event::{self, Asked, Control, Ends, Request, Trigger};
+use super::history::{Changes, Made, Past, REMEMBERED_REVISIONS};
 use super::status::{Active, Outcome, ReloadRecord};
 
 /// A plan that was compiled, and what is to be known about it.
@@ -30,6 +33,8 @@ pub struct Compiled<P> {
     pub watch: Vec<PathBuf>,
     /// What is not wrong but was probably not meant.
     pub warnings: Vec<String>,
+    /// The texts it was made from.
+    pub contents: Contents,
 }
 
 /// Why there is no plan.
@@ -42,7 +47,7 @@ pub struct Rejection {
 }
 
 /// Gathers, parses, checks and compiles: everything that may fail and may take its time.
-type Compile<P> = Arc<dyn Fn() -> Result<Compiled<P>, Rejection> + Send + Sync>;
+type Compile<P> = Arc<dyn Fn(&Wanted) -> Result<Compiled<P>, Rejection> + Send + Sync>;
 
 /// Loads the configuration whenever it is asked to, one load at a time.
 pub struct Controller<P> {
@@ -53,11 +58,29 @@ pub struct Controller<P> {
     active: Option<Active>,
     /// What the plan in force was made from.
     active_files: Vec<PathBuf>,
+    /// What the revision in force was made of.
+    made: Made,
+    /// Plans that can be put in force again, the newest last.
+    kept: VecDeque<Kept<P>>,
+    keep: usize,
+    /// The newest first.
+    history: VecDeque<Past>,
+}
+
+/// A plan that can be put in force again, with what is to be known about it.
+struct Kept<P> {
+    plan: P,
+    revision: Revision,
+    rules: usize,
+    made: Made,
+    files: Vec<PathBuf>,
 }
 
 /// A load under way.
 struct Loading<P> {
     request: Request,
+    /// What the revision in force comes from if this load is right.
+    basis: Basis,
     at: SystemTime,
     begun: Instant,
     task: JoinHandle<Attempt<P>>,
@@ -69,17 +92,34 @@ enum Attempt<P> {
     Rejected(Rejection),
 }
 
-impl<P: Send + 'static> Controller<P> {
+impl<P: Clone + Send + 'static> Controller<P> {
     /// A controller, and what others ask it through. `compile` runs on a thread where it may block; a panic in it
     /// counts as a rejection. `activate` puts a plan in force and cannot fail.
     pub fn new(
-        compile: impl Fn() -> Result<Compiled<P>, Rejection> + Send + Sync + 'static,
+        compile: impl Fn(&Wanted) -> Result<Compiled<P>, Rejection> + Send + Sync + 'static,
         activate: impl FnMut(P) + Send + 'static,
         metrics: Metrics,
     ) -> (Self, Control) {
         let (control, ends) = event::channel();
-        let (compile, activate) = (Arc::new(compile), Box::new(activate));
-        (Self { compile, activate, metrics, ends, active: None, active_files: Vec::new() }, control)
+        let controller = Self {
+            compile: Arc::new(compile),
+            activate: Box::new(activate),
+            metrics,
+            ends,
+            active: None,
+            active_files: Vec::new(),
+            made: Made::default(),
+            kept: VecDeque::new(),
+            keep: 0,
+            history: VecDeque::new(),
+        };
+        (controller, control)
+    }
+
+    /// The same, which keeps so many plans, the one in force included, to put them in force again.
+    #[must_use]
+    pub fn keeping(self, keep: usize) -> Self {
+        Self { keep, ..self }
     }
 
     /// Loads the configuration for the first time.
@@ -87,7 +127,7 @@ impl<P: Send + 'static> Controller<P> {
     /// # Errors
     /// Everything that is wrong with it, ready to be shown.
     pub async fn start(&mut self) -> Result<Revision, String> {
-        let mut loading = self.begin(Request::start());
+        let mut loading = self.load(Request::start(), Wanted::default(), Basis::Files);
         let attempt = (&mut loading.task).await;
         let record = self.settle(loading, attempt);
         match (record.revision, record.errors) {
@@ -101,7 +141,7 @@ impl<P: Send + 'static> Controller<P> {
     pub async fn run(mut self, shutdown: impl Future<Output = ()> + Send) {
         let mut shutdown = pin!(shutdown);
         let mut loading: Option<Loading<P>> = None;
-        let mut next: Option<Request> = None;
+        let mut waiting = VecDeque::new();
         loop {
             tokio::select! {
                 biased;
@@ -111,47 +151,97 @@ impl<P: Send + 'static> Controller<P> {
                         self.settle(loading, attempt);
                     }
                 }
-                Some(event) = self.ends.events.recv(), if Request::has_room(next.as_ref()) => {
-                    Request::join(&mut next, event);
-                    while Request::has_room(next.as_ref()) && let Ok(event) = self.ends.events.try_recv() {
-                        Request::join(&mut next, event);
+                Some(event) = self.ends.events.recv(), if Request::has_room(&waiting) => {
+                    Request::join(&mut waiting, event);
+                    while Request::has_room(&waiting) && let Ok(event) = self.ends.events.try_recv() {
+                        Request::join(&mut waiting, event);
                     }
                 }
             }
-            // What arrived during a load waits here, and all of it is answered by one more.
-            if loading.is_none() {
-                loading = next.take().map(|request| self.begin(request));
+            // Loads that were asked for during a load wait here, and all of them are answered by one more.
+            while loading.is_none()
+                && let Some(request) = waiting.pop_front()
+            {
+                loading = self.begin(request);
             }
         }
     }
 
-    fn begin(&self, request: Request) -> Loading<P> {
+    /// Begins with a request, unless it can be answered at once.
+    fn begin(&mut self, request: Request) -> Option<Loading<P>> {
+        let basis = self.active.as_ref().map(|active| active.basis.clone()).unwrap_or_default();
+        match &request.asked {
+            // What was activated anew is in force whatever the files say, until somebody asks for those.
+            Asked::Load(Trigger::Recheck, _) if matches!(basis, Basis::Activated) => None,
+            Asked::Load(Trigger::Recheck, _) => {
+                let wanted = Wanted { over: basis.overlay(), write: None };
+                Some(self.load(request, wanted, basis))
+            }
+            Asked::Load(..) => Some(self.load(request, Wanted::default(), Basis::Files)),
+            Asked::Change(change) => {
+                let in_force = self.active.as_ref().map(|active| active.revision.clone());
+                if change.only_if.is_some() && change.only_if != in_force {
+                    request.refuse(Refused::Stale(in_force));
+                    return None;
+                }
+                match change.what.clone() {
+                    What::Activate(revision) => {
+                        self.activate_again(request, &revision);
+                        None
+                    }
+                    What::Put { file, text, write } => {
+                        let before = if write { Overlay::default() } else { basis.overlay() };
+                        match before.with(file.clone(), text) {
+                            Ok(over) if write => {
+                                let wanted = Wanted { over, write: Some(file) };
+                                Some(self.load(request, wanted, Basis::Files))
+                            }
+                            Ok(over) => {
+                                let wanted = Wanted { over: over.clone(), write: None };
+                                Some(self.load(request, wanted, Basis::Put(over)))
+                            }
+                            Err(refused) => {
+                                request.refuse(refused);
+                                None
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn load(&self, request: Request, wanted: Wanted, basis: Basis) -> Loading<P> {
         let compile = Arc::clone(&self.compile);
         let in_force = self.active.as_ref().map(|active| active.revision.clone());
         // A plan that is not needed is dropped there as well, since that may take its time too.
-        let task = tokio::task::spawn_blocking(move || match compile() {
+        let task = tokio::task::spawn_blocking(move || match compile(&wanted) {
             Ok(compiled) if Some(&compiled.revision) == in_force.as_ref() => {
                 Attempt::Same { watch: compiled.watch, warnings: compiled.warnings }
             }
             Ok(compiled) => Attempt::New(compiled),
             Err(rejection) => Attempt::Rejected(rejection),
         });
-        Loading { request, at: SystemTime::now(), begun: Instant::now(), task }
+        Loading { request, basis, at: SystemTime::now(), begun: Instant::now(), task }
     }
 
     /// Ends a load: counts it, logs it, tells everybody.
     fn settle(&mut self, loading: Loading<P>, attempt: Result<Attempt<P>, JoinError>) -> ReloadRecord {
-        let Loading { request, at, begun, .. } = loading;
+        let Loading { request, basis, at, begun, .. } = loading;
         let before = self.active.as_ref().map(|active| active.revision.clone());
         let (outcome, warnings, errors) = match attempt {
-            Ok(Attempt::New(mut compiled)) => {
-                let warnings = mem::take(&mut compiled.warnings);
-                self.activate(compiled);
+            Ok(Attempt::New(compiled)) => {
+                let Compiled { plan, revision, rules, plugins, watch: files, warnings, contents } = compiled;
+                let made = Made { contents, plugins: plugins.into_iter().collect() };
+                self.activate(Kept { plan, revision, rules, made, files }, basis, &request);
                 (Outcome::Activated, warnings, None)
             }
             Ok(Attempt::Same { watch, warnings }) => {
                 self.watch(&watch);
                 self.active_files = watch;
+                if let Some(active) = &mut self.active {
+                    active.basis = basis;
+                }
                 (Outcome::Unchanged, warnings, None)
             }
             Ok(Attempt::Rejected(rejection)) => {
@@ -163,23 +253,64 @@ impl<P: Send + 'static> Controller<P> {
             }
             Err(error) => (Outcome::Rejected, Vec::new(), Some(panicked(error))),
         };
+        self.record(request, (at, begun), outcome, warnings, errors, before.as_ref())
+    }
+
+    /// Puts a plan in force that was before, if it is kept.
+    fn activate_again(&mut self, request: Request, revision: &Revision) {
+        let (at, begun) = (SystemTime::now(), Instant::now());
+        let before = self.active.as_ref().map(|active| active.revision.clone());
+        let Some(position) = self.kept.iter().position(|kept| kept.revision == *revision) else {
+            return request.refuse(Refused::NotKept);
+        };
+        let outcome = if before.as_ref() == Some(revision) {
+            Outcome::Unchanged
+        } else {
+            if let Some(kept) = self.kept.remove(position) {
+                self.activate(kept, Basis::Activated, &request);
+            }
+            Outcome::Activated
+        };
+        self.record(request, (at, begun), outcome, Vec::new(), None, before.as_ref());
+    }
+
+    fn record(
+        &self,
+        request: Request,
+        (at, begun): (SystemTime, Instant),
+        outcome: Outcome,
+        warnings: Vec<String>,
+        errors: Option<String>,
+        before: Option<&Revision>,
+    ) -> ReloadRecord {
         let revision = self.active.as_ref().map(|active| active.revision.clone());
-        let trigger = request.trigger.clone();
-        let record = ReloadRecord { at, trigger, outcome, revision, took: begun.elapsed(), errors, warnings };
-        self.tell(&record, before.as_ref());
+        let (trigger, who) = (request.trigger(), request.who().cloned());
+        let record = ReloadRecord { at, trigger, who, outcome, revision, took: begun.elapsed(), errors, warnings };
+        self.tell(&record, before);
         request.answer(&record);
         record
     }
 
     /// The point of no return: from here on the new plan is in force, and nothing can fail.
-    fn activate(&mut self, compiled: Compiled<P>) {
-        let Compiled { plan, revision, rules, plugins, watch, .. } = compiled;
-        (self.activate)(plan);
-        self.watch(&watch);
-        self.active_files = watch;
+    fn activate(&mut self, new: Kept<P>, basis: Basis, request: &Request) {
+        (self.activate)(new.plan.clone());
+        self.watch(&new.files);
+        self.active_files.clone_from(&new.files);
         let since = SystemTime::now();
-        self.metrics.reload_activated(&revision, since);
-        self.active = Some(Active { revision, since, rules, plugins });
+        self.metrics.reload_activated(&new.revision, since);
+        let revision = new.revision.clone();
+        let changes = Changes::between(&self.made, &new.made);
+        let (trigger, who) = (request.trigger(), request.who().cloned());
+        self.history.push_front(Past { revision: revision.clone(), since, trigger, who, changes, kept: false });
+        self.history.truncate(REMEMBERED_REVISIONS);
+        let plugins = new.made.plugins.iter().map(|(name, sha256)| (name.clone(), sha256.clone())).collect();
+        self.active = Some(Active { revision, since, rules: new.rules, plugins, basis });
+        self.made = new.made.clone();
+        self.kept.retain(|kept| kept.revision != new.revision);
+        self.kept.push_back(new);
+        while self.kept.len() > self.keep {
+            self.kept.pop_front();
+        }
     }
 
     fn watch(&self, files: &[PathBuf]) {
@@ -204,9 +335,12 @@ impl<P: Send + 'static> Controller<P> {
             Outcome::Rejected => self.metrics.reload_rejected(),
         }
         log(record, before);
+        let is_kept = |past: &Past| self.kept.iter().any(|kept| kept.revision == past.revision);
+        let history = self.history.iter().map(|past| Past { kept: is_kept(past), ..past.clone() }).collect();
         self.ends.status.send_modify(|status| {
             status.active.clone_from(&self.active);
             status.last_reload = Some(record.clone());
+            status.history = history;
         });
     }
 }

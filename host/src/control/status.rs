@@ -1,11 +1,14 @@
 //! What the control path has done: the revision in force, and how the last load of the configuration went.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::names::{PluginName, Revision};
+use crate::names::{PluginName, Revision, TokenName};
 
+use super::change::Basis;
 use super::event::Trigger;
+use super::history::Past;
 
 /// The revision in force and the last load of the configuration.
 #[derive(Debug, Clone, Default)]
@@ -14,6 +17,8 @@ pub struct Status {
     pub active: Option<Active>,
     /// The last load of the configuration, whatever came of it.
     pub last_reload: Option<ReloadRecord>,
+    /// The revisions that were in force, the newest first.
+    pub history: Arc<[Past]>,
 }
 
 /// A revision in force.
@@ -27,6 +32,8 @@ pub struct Active {
     pub rules: usize,
     /// The plugins it uses, each with the SHA-256 of its component in hexadecimal.
     pub plugins: Vec<(PluginName, String)>,
+    /// What it comes from.
+    pub basis: Basis,
 }
 
 /// One load of the configuration.
@@ -36,6 +43,8 @@ pub struct ReloadRecord {
     pub at: SystemTime,
     /// What asked for it; the most deliberate one if there were several.
     pub trigger: Trigger,
+    /// Whose token it was, if the admin API asked for it.
+    pub who: Option<TokenName>,
     /// What came of it.
     pub outcome: Outcome,
     /// The revision in force afterwards; none if the first one was rejected.

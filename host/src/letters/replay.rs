@@ -68,7 +68,7 @@ impl<'a> Replayer<'a> {
     /// Sends a letter through the rules, publishes what it becomes, and deletes it.
     pub async fn replay(&mut self, letter: &Letter) -> Fate {
         let sent = match self.run(letter).await {
-            Ok(tried) => self.send(letter, tried).await,
+            Ok(tried) => send_all(self.plan, self.store, letter, tried).await,
             Err(reason) => Err(reason),
         };
         match sent {
@@ -103,7 +103,7 @@ impl<'a> Replayer<'a> {
     /// Runs the original through its rules.
     async fn run(&mut self, letter: &Letter) -> Result<Tried, String> {
         let rules = rules_for(self.plan, letter)?;
-        let (message, origin) = (self.original(letter).await?, Arc::new(letter.origin()));
+        let (message, origin) = (original(self.store, self.keys, letter).await?, Arc::new(letter.origin()));
         let (plan, runner) = (self.plan, &mut self.runner);
         // A guest's virtual WASI may block on the runtime, which has to know that this thread does.
         let outcomes = tokio::task::block_in_place(|| {
@@ -112,64 +112,64 @@ impl<'a> Replayer<'a> {
         });
         Ok(Tried { message, origin, outcomes })
     }
+}
 
-    /// The original: out of the letter or, where that has no payload, out of the stream that it came from.
-    async fn original(&self, letter: &Letter) -> Result<Message, String> {
-        let content = letter.original(self.keys).map_err(|error| error.to_string())?;
-        if let Some(payload) = content.payload {
-            return Ok(Message { subject: letter.subject.clone(), headers: content.headers, payload });
-        }
-        let omitted = "its payload was too large to be kept in the letter";
-        let Some((stream, sequence)) = letter.position() else {
-            return Err(format!("{omitted}, and it did not come from a stream that could still hold it"));
-        };
-        let held = self.store.connection().held(stream, sequence).await;
-        let held = held.map_err(|error| format!("{omitted}, and stream `{stream}` cannot be asked for it: {error}"))?;
-        // The same sequence of a stream that was made anew is another message: its time tells.
-        let same = held.filter(|held| {
-            let stored = held.stored.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-            *letter.origin().id == format!("{stream}:{sequence}:{}", stored.as_nanos())
-        });
-        same.map(|held| held.message)
-            .ok_or_else(|| format!("{omitted}, and stream `{stream}` no longer holds message {sequence}"))
+/// The original: out of the letter or, where that has no payload, out of the stream that it came from.
+async fn original(store: &Store, keys: &Keys, letter: &Letter) -> Result<Message, String> {
+    let content = letter.original(keys).map_err(|error| error.to_string())?;
+    if let Some(payload) = content.payload {
+        return Ok(Message { subject: letter.subject.clone(), headers: content.headers, payload });
     }
+    let omitted = "its payload was too large to be kept in the letter";
+    let Some((stream, sequence)) = letter.position() else {
+        return Err(format!("{omitted}, and it did not come from a stream that could still hold it"));
+    };
+    let held = store.connection().held(stream, sequence).await;
+    let held = held.map_err(|error| format!("{omitted}, and stream `{stream}` cannot be asked for it: {error}"))?;
+    // The same sequence of a stream that was made anew is another message: its time tells.
+    let same = held.filter(|held| {
+        let stored = held.stored.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        *letter.origin().id == format!("{stream}:{sequence}:{}", stored.as_nanos())
+    });
+    same.map(|held| held.message)
+        .ok_or_else(|| format!("{omitted}, and stream `{stream}` no longer holds message {sequence}"))
+}
 
-    /// Publishes what the message became and waits until all of it is safe.
-    async fn send(&self, letter: &Letter, tried: Tried) -> Result<Fate, String> {
-        let Tried { message, origin, outcomes } = tried;
-        let tries = Tries { count: origin.delivery, first: letter.tries.first, last: SystemTime::now() };
-        let (mut outputs, mut letters, mut reasons, mut dropped) = (Vec::new(), Vec::new(), Vec::new(), 0);
-        for (position, outcome) in outcomes {
-            let rule = &self.plan.rules[position];
-            dropped += outcome.dropped.len();
-            for output in outcome.outputs {
-                let mut sent = stamped(rule, &self.plan.revision, &origin, output);
-                sent.headers.push(header::REPLAYED, letter.sequence.to_string());
-                outputs.push(sent);
-            }
-            let Some(failure) = outcome.failure else { continue };
-            let reason = format!("rule `{}`, {}: {}", rule.name, failure.class.as_str(), failure.reason);
-            if failure.retry.is_some() {
-                return Err(format!("{reason}; that may pass, so replay it again later"));
-            }
-            let again = dead_letter(self.plan, rule, &letter.source, &message, &origin, &failure, &tries);
-            let mut again = again.ok_or_else(|| format!("{reason}; the rule keeps no dead letters any more"))?;
-            // Otherwise its stream would take it for the one that is there already.
-            again.message_id += &format!(":replay-{}", letter.sequence);
-            letters.push(replayed(again, letter));
-            reasons.push(reason);
+/// Publishes what the message became and waits until all of it is safe.
+async fn send_all(plan: &Plan, store: &Store, letter: &Letter, tried: Tried) -> Result<Fate, String> {
+    let Tried { message, origin, outcomes } = tried;
+    let tries = Tries { count: origin.delivery, first: letter.tries.first, last: SystemTime::now() };
+    let (mut outputs, mut letters, mut reasons, mut dropped) = (Vec::new(), Vec::new(), Vec::new(), 0);
+    for (position, outcome) in outcomes {
+        let rule = &plan.rules[position];
+        dropped += outcome.dropped.len();
+        for output in outcome.outputs {
+            let mut sent = stamped(rule, &plan.revision, &origin, output);
+            sent.headers.push(header::REPLAYED, letter.sequence.to_string());
+            outputs.push(sent);
         }
-        let publisher = self.store.connection().publisher();
-        let failed = |error| format!("not all of its outputs are safe: {error}");
-        let published = send(&publisher, outputs).await.map_err(failed)?;
-        for again in letters {
-            store(&publisher, again).await.map_err(|error| format!("a new letter could not be stored: {error}"))?;
+        let Some(failure) = outcome.failure else { continue };
+        let reason = format!("rule `{}`, {}: {}", rule.name, failure.class.as_str(), failure.reason);
+        if failure.retry.is_some() {
+            return Err(format!("{reason}; that may pass, so replay it again later"));
         }
-        Ok(match reasons.is_empty() {
-            true => Fate::Sent { published, dropped },
-            false => Fate::FailedAgain { reason: reasons.join("; ") },
-        })
+        let again = dead_letter(plan, rule, &letter.source, &message, &origin, &failure, &tries);
+        let mut again = again.ok_or_else(|| format!("{reason}; the rule keeps no dead letters any more"))?;
+        // Otherwise its stream would take it for the one that is there already.
+        again.message_id += &format!(":replay-{}", letter.sequence);
+        letters.push(replayed(again, letter));
+        reasons.push(reason);
     }
+    let publisher = store.connection().publisher();
+    let failed = |error| format!("not all of its outputs are safe: {error}");
+    let published = send(&publisher, outputs).await.map_err(failed)?;
+    for again in letters {
+        keep(&publisher, again).await.map_err(|error| format!("a new letter could not be stored: {error}"))?;
+    }
+    Ok(match reasons.is_empty() {
+        true => Fate::Sent { published, dropped },
+        false => Fate::FailedAgain { reason: reasons.join("; ") },
+    })
 }
 
 /// The rule that gave the message up; if there is none of that name any more, all rules that would take the message.
@@ -231,7 +231,7 @@ async fn send(publisher: &Publisher, outputs: Vec<Stamped>) -> Result<usize, Str
 }
 
 /// Stores a new letter, without its payload if it is too large with it.
-async fn store(publisher: &Publisher, letter: Outgoing) -> Result<(), PublishError> {
+async fn keep(publisher: &Publisher, letter: Outgoing) -> Result<(), PublishError> {
     let pending = match publisher.publish(letter.clone()).await {
         Err(PublishError::TooLarge { .. }) => publisher.publish(without_payload(letter)).await?,
         sent => sent?,

@@ -15,7 +15,6 @@ use crate::names::QueueName;
 use crate::rules::ServiceAddress;
 
 pub use queue::{Content, Offered, Queue, Unanswered};
-pub(crate) use service::connector;
 pub use service::{Post, PostError, Service};
 
 /// The services and queues that were ever in a configuration of this process, each once; cheap to clone.

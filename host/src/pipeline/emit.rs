@@ -16,6 +16,7 @@ use super::job::Task;
 use super::outcome::{Dropped, Failure, FailureClass, Outcome, Output};
 use super::outlet::Underway;
 use super::seen::Glimpse;
+use super::spans::SendSpan;
 
 /// A task that has been through its rule's stages.
 #[derive(Debug)]
@@ -41,10 +42,10 @@ pub struct Emitted {
 /// What is under way.
 #[derive(Debug)]
 pub(super) enum Sent {
-    /// Outputs with the positions of their routes, and what else was dropped by a plugin.
-    Outputs(Vec<(usize, Underway)>, Vec<Dropped>),
+    /// Outputs, and what else was dropped by a plugin.
+    Outputs(Vec<Sending>, Vec<Dropped>),
     /// A dead letter, and why.
-    Dead(Failure, Result<Pending, PublishError>),
+    Dead(Failure, Result<Pending, PublishError>, Option<Box<SendSpan>>),
     /// The message is to be tried again.
     Retry(Failure),
     /// The message failed for good and the rule keeps no dead letters.
@@ -53,13 +54,24 @@ pub(super) enum Sent {
     Withdrawn,
 }
 
+/// An output under way.
+#[derive(Debug)]
+pub(super) struct Sending {
+    /// The position of its route.
+    pub(super) route: usize,
+    /// Where it is.
+    pub(super) output: Underway,
+    /// Its span, if the message is traced.
+    pub(super) span: Option<Box<SendSpan>>,
+}
+
 impl Emitted {
     /// Whether there is nothing to wait for. Where the source is at most once, a flush is not waited for: nothing hangs on
     /// its answer.
     pub(super) fn is_safe(&self) -> bool {
         let Sent::Outputs(outputs, _) = &self.sent else { return false };
         let safe = |output: &Underway| matches!(output, Underway::Published(Ok(pending)) if !pending.is_stored());
-        !self.task.job.can_go_back() && outputs.iter().all(|(_, output)| safe(output))
+        !self.task.job.can_go_back() && outputs.iter().all(|sending| safe(&sending.output))
     }
 }
 
@@ -94,7 +106,7 @@ async fn publish(
     outputs: Vec<Output>,
     publisher: &Publisher,
     glimpse: &mut Glimpse,
-) -> Result<Vec<(usize, Underway)>, Failure> {
+) -> Result<Vec<Sending>, Failure> {
     let mut probes = Vec::new();
     let mut sent = Vec::with_capacity(outputs.len());
     for output in outputs {
@@ -106,14 +118,17 @@ async fn publish(
     let mut underway = Vec::with_capacity(sent.len());
     // Of an atomic rule, what goes to NATS, and the place of each among all outputs.
     let (mut together, mut places) = (Vec::new(), Vec::new());
-    for output in sent {
+    for mut output in sent {
         let route = output.route;
-        let way = match stamped(rule, &task.plan.revision, &job.origin, output).on_its_way() {
+        let span = job.span.as_deref().map(|span| SendSpan::begin(span, &mut output.headers));
+        let stamped = stamped(rule, &task.plan.revision, &job.origin, output);
+        let span = span.map(|span| Box::new(span.of(rule, route, &stamped)));
+        let output = match stamped.on_its_way() {
             Way::Nats(mut message) => {
                 message.reply.clone_from(&job.reply);
                 if rule.atomic {
                     together.push(message);
-                    places.push((underway.len() + places.len(), route));
+                    places.push((underway.len() + places.len(), route, span));
                     continue;
                 }
                 Underway::Published(match &job.caller {
@@ -124,12 +139,12 @@ async fn publish(
             }
             Way::Elsewhere(underway) => underway,
         };
-        underway.push((route, way));
+        underway.push(Sending { route, output, span });
     }
     if !together.is_empty() {
         let published = publisher.publish_together(together).await;
-        for ((place, route), sent) in places.into_iter().zip(published) {
-            underway.insert(place, (route, Underway::Published(sent)));
+        for ((place, route, span), sent) in places.into_iter().zip(published) {
+            underway.insert(place, Sending { route, output: Underway::Published(sent), span });
         }
     }
     Ok(underway)
@@ -252,11 +267,12 @@ pub(super) async fn fail(task: &Task, failure: Failure, publisher: &Publisher) -
     match dead_letter(&task.plan, rule, &job.flight.source, &job.message, &job.origin, &failure, &task.tried()) {
         None => Sent::Terminated(failure),
         Some(letter) => {
+            let span = job.span.as_deref().map(|span| Box::new(SendSpan::of_letter(span, rule, &letter, &failure)));
             let pending = match publisher.publish(letter.clone()).await {
                 Err(PublishError::TooLarge { .. }) => publisher.publish(without_payload(letter)).await,
                 sent => sent,
             };
-            Sent::Dead(failure, pending)
+            Sent::Dead(failure, pending, span)
         }
     }
 }

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use crate::message::{Origin, OriginKind};
 use crate::names::SourceName;
 use crate::telemetry::SourceMetrics;
+use crate::telemetry::traces::Tracer;
 
 use super::job::Job;
 
@@ -24,6 +25,8 @@ pub struct InFlight {
     pub source: SourceName,
     /// Its counters.
     pub metrics: Arc<SourceMetrics>,
+    /// Follows its messages, if that is wanted.
+    pub(super) tracer: Option<Tracer>,
     state: Mutex<State>,
     /// How many of its messages keep it paused.
     stuck: watch::Sender<usize>,
@@ -56,8 +59,8 @@ struct FirstTries {
 impl InFlight {
     /// Nothing in flight yet.
     #[must_use]
-    pub fn new(source: SourceName, metrics: Arc<SourceMetrics>) -> Arc<Self> {
-        Arc::new(Self { source, metrics, state: Mutex::default(), stuck: watch::Sender::new(0) })
+    pub fn new(source: SourceName, metrics: Arc<SourceMetrics>, tracer: Option<Tracer>) -> Arc<Self> {
+        Arc::new(Self { source, metrics, tracer, state: Mutex::default(), stuck: watch::Sender::new(0) })
     }
 
     /// Whether this message is being worked on: then it was delivered once more because an acknowledgement wait ran

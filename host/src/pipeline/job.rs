@@ -10,12 +10,14 @@ use tokio::time::Instant;
 use crate::backbone::{Acker, Delivery};
 use crate::message::{Message, Origin, Subject};
 use crate::plan::{Plan, Probe, RulePlan};
+use crate::telemetry::traces::MessageSpan;
 
 use super::caller::Caller;
 use super::dead::Tries;
 use super::flight::{InFlight, Paused};
 use super::intake::Place;
 use super::schedule::Scheduler;
+use super::spans;
 
 /// What becomes of a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +49,8 @@ pub struct Job {
     pub(super) caller: Option<Caller>,
     /// When it was taken in.
     pub begun: Instant,
+    /// Its span, if it is traced.
+    pub(super) span: Option<Box<MessageSpan>>,
     first_try: SystemTime,
     redelivers: bool,
     /// Tasks that are not over.
@@ -110,6 +114,8 @@ impl Job {
     ) -> Arc<Self> {
         let Delivery { message, origin, reply, acker, .. } = delivery;
         let redelivers = acker.redelivers();
+        let begun = Instant::now();
+        let traced = flight.tracer.as_ref().and_then(|tracer| tracer.begin(&message.headers, begun.into_std()));
         let in_place = |rule: &u32| plan.rules[*rule as usize].tries_in_place();
         Arc::new(Self {
             in_place: !redelivers || rules.iter().any(in_place),
@@ -119,7 +125,8 @@ impl Job {
             reply,
             flight: Arc::clone(flight),
             caller,
-            begun: Instant::now(),
+            begun,
+            span: traced.map(Box::new),
             redelivers,
             open: AtomicUsize::new(rules.len()),
             fate: Mutex::new(Acked::Acknowledged),
@@ -195,6 +202,9 @@ impl Job {
             // The server redelivers it, and the outputs' ids keep them from being stored twice.
             let (id, revision) = (&self.origin.id, &self.plan.revision);
             tracing::warn!(%id, %error, %revision, "a message could not be acknowledged");
+        }
+        if let Some(span) = &self.span {
+            spans::resolved(span, self, fate);
         }
         self.place.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(caller) = &self.caller {

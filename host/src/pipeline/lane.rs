@@ -19,6 +19,7 @@ use super::outcome::{Failure, FailureClass, Outcome};
 use super::schedule::{Scheduler, hand_back};
 use super::seen::Glimpse;
 use super::settle::{Leaving, Settler, Shelf};
+use super::spans::Trail;
 use super::speed::{BATCH, Batch, Ran, Seat};
 use super::stages::Runner;
 use super::survive::survive;
@@ -245,7 +246,7 @@ impl Lane {
             Outcome::failed(Failure::of_rule(FailureClass::Host, reason).retried(None))
         } else {
             self.runner.trace(watched);
-            self.runner.run(plan, rule, &job.message, &task.origin(), &task.probes)
+            self.runner.follow(plan, rule, &job.message, &task.origin(), &task.probes, Trail::of(&task))
         };
         Routed::new(task, outcome, glimpse)
     }

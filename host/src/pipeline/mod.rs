@@ -17,6 +17,7 @@ mod ready;
 mod schedule;
 mod seen;
 mod settle;
+mod spans;
 mod speed;
 mod stages;
 mod survive;

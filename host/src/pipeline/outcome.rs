@@ -156,17 +156,21 @@ impl StageTrace {
     /// What a call came to.
     #[must_use]
     pub fn new(plugin: &PluginName, result: &Result<Verdict, CallError>, took: Duration) -> Self {
-        let verdict = match result {
-            Ok(Verdict::Forward) => "forward",
-            Ok(Verdict::Route(_)) => "route",
-            Ok(Verdict::Split(_)) => "split",
-            Ok(Verdict::Publish(_)) => "publish",
-            Ok(Verdict::Drop(_)) => "drop",
-            Ok(Verdict::Reject(_)) => "reject",
-            Err(CallError::Refused(_)) => "retry",
-            Err(CallError::Fault(_)) => "fault",
-        };
-        Self { plugin: plugin.clone(), verdict, took }
+        Self { plugin: plugin.clone(), verdict: verdict(result), took }
+    }
+}
+
+/// What a call came to, in a word.
+pub(super) fn verdict(result: &Result<Verdict, CallError>) -> &'static str {
+    match result {
+        Ok(Verdict::Forward) => "forward",
+        Ok(Verdict::Route(_)) => "route",
+        Ok(Verdict::Split(_)) => "split",
+        Ok(Verdict::Publish(_)) => "publish",
+        Ok(Verdict::Drop(_)) => "drop",
+        Ok(Verdict::Reject(_)) => "reject",
+        Err(CallError::Refused(_)) => "retry",
+        Err(CallError::Fault(_)) => "fault",
     }
 }
 

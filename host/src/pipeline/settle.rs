@@ -15,17 +15,18 @@ use crate::backbone::{Confirmed, PublishError, Publisher};
 use crate::names::{RouteName, RuleName};
 use crate::plan::RulePlan;
 use crate::rules::OnFailure;
-use crate::telemetry::{Condition, Readiness};
+use crate::telemetry::{Condition, Readiness, RuleOutcome};
 
 use super::caller::{Ended, Kept, Part};
 use super::dead::{dead_letter, facts_only, without_headers, without_payload};
-use super::emit::{Emitted, Sent, fail};
+use super::emit::{Emitted, Sending, Sent, fail};
 use super::job::{Acked, Task};
 use super::lane::LanesSettings;
 use super::outcome::{Failure, FailureClass};
-use super::outlet::{OutputError, Safe, Underway};
+use super::outlet::{OutputError, Safe};
 use super::schedule::{Left, Scheduler, hand_back};
 use super::seen::{Ending, Glimpse};
+use super::spans;
 use super::survive::survive;
 use super::taps::Taps;
 
@@ -65,7 +66,7 @@ pub(super) struct Leaving {
 
 /// What a task has come to.
 enum Settled {
-    Over(Acked),
+    Over(Acked, RuleOutcome),
     /// Over without a result, and the message comes again where it can.
     HandedBack,
     Again {
@@ -134,6 +135,10 @@ impl Shelf {
         let settled = match sent {
             Sent::Outputs(outputs, dropped) => match confirm(&task, outputs).await {
                 Ok((count, mut parts)) => {
+                    let outcome = match (count, dropped.is_empty()) {
+                        (0, false) => RuleOutcome::Dropped,
+                        _ => RuleOutcome::Published,
+                    };
                     rule.metrics.published(count);
                     rule.metrics.dropped(dropped.len());
                     glimpse.done(count, &dropped);
@@ -141,12 +146,16 @@ impl Shelf {
                         parts.extend(dropped.into_iter().map(|dropped| Part::Dropped(dropped.reason)));
                         caller.tell(rule, Ended::Done(parts));
                     }
-                    Settled::Over(Acked::Acknowledged)
+                    Settled::Over(Acked::Acknowledged, outcome)
                 }
                 Err(error) => Box::pin(self.unpublished(&task, &error, &mut glimpse)).await,
             },
             other => Box::pin(self.conclude(&task, other, &mut glimpse)).await,
         };
+        rule.metrics.tried(settled.outcome());
+        if let Some(span) = &task.job.span {
+            spans::concluded(span, &task, settled.outcome());
+        }
         if let Settled::Again { after, .. } = &settled {
             glimpse.again(*after);
         }
@@ -177,7 +186,7 @@ impl Shelf {
     async fn conclude(&self, task: &Task, sent: Sent, glimpse: &mut Glimpse) -> Settled {
         let (origin, rule) = (&task.job.origin, task.rule());
         match sent {
-            Sent::Outputs(..) => Settled::Over(Acked::Acknowledged),
+            Sent::Outputs(..) => Settled::Over(Acked::Acknowledged, RuleOutcome::Published),
             Sent::Retry(failure) => {
                 let after = wait(&rule.on_failure, task.waits, failure.retry.flatten(), &origin.id);
                 tracing::debug!(rule = %rule.name, id = %origin.id, reason = failure.reason, ?after, "to be tried again");
@@ -185,7 +194,7 @@ impl Shelf {
                 glimpse.failed(failure, Ending::Unavailable);
                 settled
             }
-            Sent::Dead(failure, pending) => {
+            Sent::Dead(failure, pending, span) => {
                 let confirmed = match pending {
                     Ok(pending) => {
                         glimpse.letter(pending.subject());
@@ -197,6 +206,9 @@ impl Shelf {
                     Err(error) if !error.retryable() => self.store_reduced(task, &failure, error).await,
                     other => other,
                 };
+                if let Some(span) = span {
+                    span.end_letter(&confirmed);
+                }
                 match confirmed {
                     Ok(confirmed) => {
                         self.letters.stored(rule);
@@ -209,7 +221,7 @@ impl Shelf {
                             caller.failed(rule, &failure, letter);
                         }
                         glimpse.failed(failure, Ending::DeadLettered);
-                        Settled::Over(Acked::Acknowledged)
+                        Settled::Over(Acked::Acknowledged, RuleOutcome::DeadLettered)
                     }
                     Err(error) => {
                         rule.metrics.publish_failed();
@@ -229,7 +241,7 @@ impl Shelf {
             Sent::Withdrawn if let Some(caller) = &task.job.caller => {
                 caller.tell(rule, Ended::Late);
                 glimpse.ended(Ending::Late, || None);
-                Settled::Over(Acked::Terminated)
+                Settled::Over(Acked::Terminated, RuleOutcome::Returned)
             }
             Sent::Withdrawn => {
                 glimpse.ended(Ending::HandedBack, || None);
@@ -248,7 +260,7 @@ impl Shelf {
                     caller.failed(rule, &failure, None);
                 }
                 glimpse.failed(failure, Ending::Terminated);
-                Settled::Over(Acked::Terminated)
+                Settled::Over(Acked::Terminated, RuleOutcome::Terminated)
             }
         }
     }
@@ -312,9 +324,17 @@ impl Shelf {
 impl Settled {
     fn fate(&self) -> Acked {
         match self {
-            Self::Over(fate) => fate.clone(),
+            Self::Over(fate, _) => fate.clone(),
             Self::HandedBack => Acked::Retried(Duration::ZERO),
             Self::Again { after, .. } => Acked::Retried(*after),
+        }
+    }
+
+    fn outcome(&self) -> RuleOutcome {
+        match self {
+            Self::Over(_, outcome) => *outcome,
+            Self::HandedBack => RuleOutcome::Returned,
+            Self::Again { .. } => RuleOutcome::Retried,
         }
     }
 }
@@ -347,7 +367,7 @@ fn again(task: &Task, after: Duration, counts: bool, here: bool, why: &dyn std::
         let more = !counts || task.tries < rule.on_failure.tries;
         if !more || !caller.waits(after) {
             caller.tell(rule, Ended::Unavailable { reason: why.to_string(), after });
-            return Settled::Over(Acked::Terminated);
+            return Settled::Over(Acked::Terminated, RuleOutcome::Returned);
         }
     }
     rule.metrics.retried();
@@ -356,17 +376,21 @@ fn again(task: &Task, after: Duration, counts: bool, here: bool, why: &dyn std::
 
 /// Waits for every output; how many there were, and where they are if somebody waits to hear. The breakers of the routes are told. Once one has failed, those behind it
 /// that are not on their way stay: all of them go again with the next try, and would come out of order.
-async fn confirm(task: &Task, outputs: Vec<(usize, Underway)>) -> Result<(usize, Vec<Part>), OutputError> {
+async fn confirm(task: &Task, outputs: Vec<Sending>) -> Result<(usize, Vec<Part>), OutputError> {
     let (flushes, rule) = (task.job.can_go_back(), task.rule());
     let (mut count, mut parts) = (0, Vec::new());
     let mut failed = None;
-    for (route, output) in outputs {
+    for Sending { route, output, span } in outputs {
         if failed.is_some() && !output.is_begun() {
             continue;
         }
         let to = task.job.caller.as_ref().map(|_| output.to());
         let breaker = &rule.routes[route].breaker;
-        match output.safe(flushes).await {
+        let result = output.safe(flushes).await;
+        if let Some(span) = span {
+            span.end(&result);
+        }
+        match result {
             Ok(safe) => {
                 breaker.succeeded(&task.probes);
                 count += 1;

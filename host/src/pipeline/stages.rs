@@ -7,11 +7,12 @@ use std::time::Instant;
 
 use crate::message::{Headers, Message, Origin, is_reserved};
 use crate::plan::{Plan, Probe, RoutePlan, RulePlan, StagePlan};
-use crate::plugins::{CallError, Fault, Instances, MAX_PARTS, Part, Verdict, Work};
+use crate::plugins::{CallError, Fault, Instances, MAX_PARTS, Part, Verdict, Work, keeping_lines};
 use crate::rules::{FaultAction, OnFailure};
 
 use super::confine::confine;
 use super::outcome::{Dropped, Failure, FailureClass, Outcome, Output, StageTrace, fault_class, fault_kind};
+use super::spans::{Called, Trail};
 
 /// Headers of the W3C Trace Context, which follow a message wherever it goes.
 const TRACE_HEADERS: [&str; 2] = ["traceparent", "tracestate"];
@@ -75,12 +76,25 @@ impl Runner {
         origin: &Arc<Origin>,
         probes: &[Probe],
     ) -> Outcome {
+        self.follow(plan, rule, message, origin, probes, None)
+    }
+
+    /// The same, with a span for each stage.
+    pub(super) fn follow(
+        &mut self,
+        plan: &Plan,
+        rule: &RulePlan,
+        message: &Message,
+        origin: &Arc<Origin>,
+        probes: &[Probe],
+        trail: Option<Trail<'_>>,
+    ) -> Outcome {
         let mut outcome = Outcome::default();
         let whole = Branch { message: message.clone(), part: String::new(), next: 0, routed: None, traces: Vec::new() };
         let mut todo = vec![whole];
         let mut parts = 0;
         while let Some(mut branch) = todo.pop() {
-            let result = self.stages(plan, rule, &mut branch, origin, probes).and_then(|end| match end {
+            let result = self.stages(plan, rule, &mut branch, origin, probes, trail).and_then(|end| match end {
                 End::Routes(routes) => emit(plan, rule, &mut branch, &routes, &mut outcome),
                 End::Drop(reason) => {
                     outcome.dropped.push(Dropped { reason, stages: std::mem::take(&mut branch.traces) });
@@ -119,6 +133,7 @@ impl Runner {
         branch: &mut Branch,
         origin: &Arc<Origin>,
         probes: &[Probe],
+        trail: Option<Trail<'_>>,
     ) -> Result<End, Failure> {
         if let Some(route) = branch.routed {
             return Ok(End::Routes(vec![route]));
@@ -128,13 +143,27 @@ impl Runner {
             let before = stage.optional.then(|| branch.message.clone());
             let mut work = Work { message: std::mem::take(&mut branch.message), origin: Arc::clone(origin) };
             let (begun, created) = (Instant::now(), self.instances.created());
-            let result = self.instances.call(&stage.stage, &mut work);
+            let (result, lines) = match trail {
+                None => (self.instances.call(&stage.stage, &mut work), None),
+                Some(_) => {
+                    let (result, lines) = keeping_lines(|| self.instances.call(&stage.stage, &mut work));
+                    (result, Some(lines))
+                }
+            };
             let took = begun.elapsed();
             if self.instances.created() > created {
                 stage.metrics.instance_created();
             }
             branch.message = work.message;
             record(stage, &result, took, probes);
+            if let (Some(trail), Some(lines)) = (trail, lines) {
+                trail.stage(
+                    &Called { rule, stage, number: branch.next, part: &branch.part, result: &result },
+                    begun,
+                    took,
+                    lines,
+                );
+            }
             if self.tracing {
                 branch.traces.push(StageTrace::new(&stage.plugin, &result, took));
             }

@@ -52,7 +52,7 @@ impl World {
         let metrics = metrics.source(&name);
         Self {
             source: server.connect().open(settings).expect("opens"),
-            flight: InFlight::new(name, Arc::clone(&metrics)),
+            flight: InFlight::new(name, Arc::clone(&metrics), None),
             window: Window::new(settings, metrics),
             scheduler: Scheduler::default(),
             server,

@@ -8,6 +8,7 @@ mod granted;
 mod index;
 mod keys;
 mod live;
+mod loaded;
 mod route;
 mod standard;
 mod standing;
@@ -28,6 +29,7 @@ pub use compile::Compiler;
 pub use gate::Gate;
 pub use index::SubjectIndex;
 pub use live::{Live, Pinned};
+pub use loaded::{Loaded, View};
 pub use route::{Address, RoutePlan, RouteTo};
 pub use standard::{STANDARD_PLUGINS, standard_plugin};
 

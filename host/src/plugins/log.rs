@@ -1,8 +1,9 @@
 //! A plugin's log: a line a time, so many a second, through `tracing`.
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tracing::Level;
 
@@ -15,6 +16,42 @@ const MAX_LINE_BYTES: usize = 8 << 10;
 
 /// How often it is said that lines were dropped.
 const NOTICE_EVERY: Duration = Duration::from_secs(1);
+
+/// Lines that are kept of one call, beside being logged.
+const MAX_KEPT_LINES: usize = 32;
+
+thread_local! {
+    /// The lines of the call that this thread is in, if they are to be kept. A call runs on one thread from beginning to
+    /// end, and its lines come by ways of which not all have the call at hand: two interfaces, and standard output.
+    static KEPT: RefCell<Option<KeptLines>> = const { RefCell::new(None) };
+}
+
+/// What a plugin has logged in one call.
+#[derive(Debug, Default)]
+pub struct KeptLines {
+    /// The lines, as far as they were logged and there was room for them.
+    pub lines: Vec<LogLine>,
+    /// How many more there were.
+    pub more: u32,
+}
+
+/// A line that a plugin has logged.
+#[derive(Debug)]
+pub struct LogLine {
+    /// When.
+    pub at: SystemTime,
+    /// How grave it is.
+    pub level: Level,
+    /// What it says, without the secrets that the plugin knows.
+    pub text: String,
+}
+
+/// Makes a call, and keeps what the plugin logs meanwhile on this thread.
+pub fn keeping_lines<T>(call: impl FnOnce() -> T) -> (T, KeptLines) {
+    KEPT.set(Some(KeptLines::default()));
+    let result = call();
+    (result, KEPT.take().unwrap_or_default())
+}
 
 /// Where the lines of all instances of a plugin go.
 #[derive(Debug)]
@@ -76,6 +113,7 @@ impl PluginLog {
                 Level::WARN => tracing::warn!(target: "plugin", plugin, "{text}"),
                 Level::ERROR => tracing::error!(target: "plugin", plugin, "{text}"),
             }
+            keep(level, text);
         }
     }
 
@@ -87,6 +125,16 @@ impl PluginLog {
     fn bucket(&self) -> std::sync::MutexGuard<'_, Bucket> {
         self.bucket.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn keep(level: Level, text: String) {
+    KEPT.with_borrow_mut(|kept| match kept {
+        Some(kept) if kept.lines.len() < MAX_KEPT_LINES => {
+            kept.lines.push(LogLine { at: SystemTime::now(), level, text });
+        }
+        Some(kept) => kept.more += 1,
+        None => {}
+    });
 }
 
 impl Bucket {

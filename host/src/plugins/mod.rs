@@ -53,6 +53,7 @@ pub use files::FileSnapshot;
 pub use inspect::{CONTRACT_VERSION, Inspection, Interface, Kind, MAX_COMPONENT_BYTES};
 pub use instances::Instances;
 pub use keyvalue::{Found, Key, KeyValue, MemoryStore, StoreError};
+pub use log::{KeptLines, LogLine, keeping_lines};
 pub use plugin::{Plugin, PluginSource};
 pub use stage::{ConfigureError, ConfiguredStage, StageSecrets};
 pub use verdict::{CallError, Fault, Limit, MAX_PARTS, Part, Publication, Refusal, Verdict, Work};

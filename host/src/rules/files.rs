@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::error::{Problem, Report};
 
 /// The file of everything but the rules.
-pub(super) const CONFIG_FILE: &str = "trackside.toml";
+pub const CONFIG_FILE: &str = "trackside.toml";
 
 /// The folder of the rules.
 pub(super) const RULES_FOLDER: &str = "rules";
@@ -19,7 +21,7 @@ pub(super) const RULES_FOLDER: &str = "rules";
 const TESTS_FOLDER: &str = "tests";
 
 /// Longest TOML file, in bytes.
-const MAX_FILE_BYTES: usize = 4 << 20;
+pub const MAX_FILE_BYTES: usize = 4 << 20;
 
 /// Most files in one of the folders.
 const MAX_FILES: usize = 10_000;
@@ -28,9 +30,46 @@ const MAX_FILES: usize = 10_000;
 #[derive(Debug, Clone)]
 pub struct FileSet {
     directory: PathBuf,
-    files: BTreeMap<String, Vec<u8>>,
+    files: BTreeMap<String, Bytes>,
     /// What was wrong while reading, with the path of the file or folder.
     problems: Vec<(String, Problem)>,
+}
+
+/// The name of a file of rules: letters, digits, `-` and `_`, then `.toml`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RulesFile(Arc<str>);
+
+/// Why a text is not the name of a file of rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a file of rules has a name such as `orders.toml`: at most 64 letters, digits, `-` and `_`, then `.toml`")]
+pub struct RulesFileError;
+
+impl RulesFile {
+    /// Checks the name.
+    ///
+    /// # Errors
+    /// When it is none that a file of rules may be given.
+    pub fn new(name: &str) -> Result<Self, RulesFileError> {
+        let stem = name.strip_suffix(".toml").ok_or(RulesFileError)?;
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        if (1..=64).contains(&stem.len()) && stem.bytes().all(fits) {
+            Ok(Self(name.into()))
+        } else {
+            Err(RulesFileError)
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Its path from the directory.
+    #[must_use]
+    pub fn path(&self) -> String {
+        format!("{RULES_FOLDER}/{}", self.0)
+    }
 }
 
 impl FileSet {
@@ -43,7 +82,7 @@ impl FileSet {
     /// Adds a file: its path from the directory, with `/` between the parts, and its bytes.
     #[must_use]
     pub fn with(mut self, path: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
-        let (path, bytes) = (path.into(), bytes.into());
+        let (path, bytes) = (path.into(), Bytes::from(bytes.into()));
         if bytes.len() > MAX_FILE_BYTES {
             let problem = too_long(&self.shown(&path));
             self.problems.push((path, problem));
@@ -97,13 +136,38 @@ impl FileSet {
         Ok(Self::new(directory))
     }
 
+    /// Leaves a file out.
+    #[must_use]
+    pub fn without(mut self, path: &str) -> Self {
+        self.files.remove(path);
+        self.problems.retain(|(of, _)| of != path);
+        self
+    }
+
+    /// Takes the bytes of a file that another set has too from there, so that they are in memory once.
+    #[must_use]
+    pub fn sharing(mut self, other: &Self) -> Self {
+        for (path, bytes) in &mut self.files {
+            if let Some(same) = other.files.get(path).filter(|same| *same == bytes) {
+                bytes.clone_from(same);
+            }
+        }
+        self
+    }
+
+    /// The text of a file; what is not UTF-8 is replaced.
+    #[must_use]
+    pub fn text(&self, path: &str) -> Option<String> {
+        self.files.get(path).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+    }
+
     pub(super) fn directory(&self) -> &Path {
         &self.directory
     }
 
     /// Path from the directory and bytes of each file, in the order of the paths.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice()))
+        self.files.iter().map(|(path, bytes)| (path.as_str(), &bytes[..]))
     }
 
     /// What was wrong while reading.
@@ -142,7 +206,7 @@ impl FileSet {
     fn read_file(&mut self, path: String) {
         match read_bounded(&self.directory.join(&path)) {
             Ok(Some(bytes)) => {
-                self.files.insert(path, bytes);
+                self.files.insert(path, bytes.into());
             }
             Ok(None) => self.problems.push((path.clone(), too_long(&self.shown(&path)))),
             // Whether a file has to be there is for the parser to say.

@@ -7,6 +7,7 @@
 
 mod bounds;
 mod cases;
+mod contents;
 pub(crate) mod error;
 mod files;
 mod grant;
@@ -31,8 +32,9 @@ use std::path::Path;
 pub use cases::{
     Case, Content, Expected, ExpectedPart, Handing, LogLine, Outcome, Payload, Phrase, cases_document, load_cases,
 };
+pub use contents::Contents;
 pub use error::{Location, Look, Problem, Report, Severity, SourceText, TableLocation};
-pub use files::FileSet;
+pub use files::{CONFIG_FILE, FileSet, MAX_FILE_BYTES, RulesFile, RulesFileError};
 pub use grant::{BucketAccess, Grant, GrantError, Grants};
 pub use model::*;
 pub use oci::{OciReference, ReferenceError, RegistryHost};
@@ -66,8 +68,8 @@ pub fn load_from(files: &FileSet) -> Result<(Rules, Vec<Problem>), Report> {
 /// What can still be checked of a configuration that has errors: the rules that have none themselves and use no plugin
 /// whose table has one. What their plugins say about them belongs into the same report.
 #[must_use]
-pub fn sound_part(directory: &Path) -> Option<Rules> {
-    let (rules, report) = parse::parse(&FileSet::read(directory).ok()?);
+pub fn sound_part(files: &FileSet) -> Option<Rules> {
+    let (rules, report) = parse::parse(files);
     let mut rules = rules?;
     let broken: Vec<&Location> = report.errors().flat_map(Problem::locations).collect();
     let starts: Vec<Location> = rules.rules.iter().map(|rule| rule.location.clone()).collect();

@@ -52,6 +52,8 @@ pub struct Config {
     pub admin: Option<AdminSettings>,
     /// `[sidecar]`, if there is one.
     pub sidecar: Option<SidecarSettings>,
+    /// `[telemetry.traces]`, if there is one.
+    pub traces: Option<TraceSettings>,
     /// `[runtime]`.
     pub runtime: RuntimeSettings,
 }
@@ -385,6 +387,25 @@ impl Role {
             Self::Admin => "admin",
         }
     }
+}
+
+/// `[telemetry.traces]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TraceSettings {
+    /// The receiver.
+    pub endpoint: ServiceAddress,
+    /// What stands between its address and `/v1/traces`; no slash at its end.
+    pub path: String,
+    /// Headers of the requests to it, with their values.
+    pub headers: Vec<(String, SecretRef)>,
+    /// What the service is called.
+    pub service_name: String,
+    /// Which share of the messages is sampled that come without a trace.
+    pub sample_ratio: f64,
+    /// How long one batch may take.
+    pub timeout: Duration,
+    /// How many spans may wait to be exported.
+    pub max_waiting_spans: usize,
 }
 
 /// Where the sidecar listens.

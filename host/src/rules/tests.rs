@@ -1,5 +1,6 @@
 //! Files of wrong configurations beside the reports that they lead to, and the configuration that is shipped.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -158,7 +159,8 @@ fn everything_that_can_be_written_arrives() {
     let case = fs::read_to_string(here("src/rules/tests/everything.toml")).expect("is read");
     let (rules, warnings) = load_from(&files(&case)).unwrap_or_else(|report| panic!("{report}"));
     assert!(warnings.is_empty());
-    let Config { nats, sources, plugins, trust, registries, secrets, streams, admin, sidecar, runtime } = &rules.config;
+    let Config { nats, sources, plugins, trust, registries, secrets, streams, admin, sidecar, traces, runtime } =
+        &rules.config;
     assert_eq!(nats.servers.len(), 2);
     let password = SecretRef::Env("NATS_PASSWORD".to_owned());
     assert_eq!(nats.auth, Auth::UserPassword { user: SecretRef::Plain("me".to_owned()), password });
@@ -195,7 +197,17 @@ fn everything_that_can_be_written_arrives() {
     assert_eq!(plugins["mask"].grants, Grants::default());
     assert_eq!(secrets["geo-key"].reference, SecretRef::Env("GEO_KEY".to_owned()));
     assert_eq!(streams["CLEAN"].subjects.len(), 2);
-    assert_eq!(admin.as_ref().expect("admin").listen.port(), 9271);
+    let admin = admin.as_ref().expect("admin");
+    assert_eq!((admin.listen.port(), admin.requests_per_second), (9271, 7));
+    let (cert, key) = admin.tls.as_ref().expect("TLS");
+    assert!(cert.ends_with("cert.pem") && cert.is_absolute() && key == Path::new("/etc/key.pem"), "{cert:?} {key:?}");
+    assert!(admin.audit.as_ref().is_some_and(|audit| audit.ends_with("audit.jsonl")));
+    let tokens: Vec<_> = admin.tokens.iter().map(|(name, token)| (name.as_str(), token.role)).collect();
+    assert_eq!(tokens, [("grafana", Role::Reader), ("ops", Role::Admin)]);
+    assert_eq!(admin.tokens["ops"].token, SecretRef::File("ops.token".into()));
+    let newer = AdminSettings { tokens: BTreeMap::new(), ..admin.clone() };
+    assert!(admin.differs_in_tokens_alone(&newer));
+    assert!(!admin.differs_in_tokens_alone(&AdminSettings { audit: None, ..admin.clone() }));
     let sidecar = sidecar.as_ref().expect("a sidecar");
     let allowed: Vec<_> = sidecar.deliver_to.iter().map(ServiceAddress::as_str).collect();
     assert_eq!((sidecar.listen.to_string().as_str(), sidecar.deliver_concurrency), ("0.0.0.0:9281", 4));
@@ -209,6 +221,14 @@ fn everything_that_can_be_written_arrives() {
     );
     assert_eq!(made[0].priority, Priority::High);
     assert_eq!(allowed, ["http://127.0.0.1:8080", "https://app.example"]);
+    let traces = traces.as_ref().expect("traces");
+    assert_eq!((traces.endpoint.as_str(), traces.path.as_str()), ("https://collector.example", "/otlp"));
+    let secret =
+        |name: &str| traces.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.to_string());
+    assert_eq!(secret("Authorization").as_deref(), Some("env:OTLP_AUTHORIZATION"));
+    assert_eq!(secret("X-Scope-OrgID").as_deref(), Some("file:tenant"));
+    assert_eq!((traces.service_name.as_str(), traces.sample_ratio), ("orders-router", 0.01));
+    assert_eq!((traces.timeout, traces.max_waiting_spans), (Duration::from_secs(2), 100));
     assert_eq!((runtime.lanes, runtime.watch), (Some(3), false));
 
     let rule = &rules.rules[0];

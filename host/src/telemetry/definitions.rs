@@ -76,6 +76,8 @@ definitions! {
         "Loads of the configuration, the first one included, by what came of them: activated, unchanged, rejected.";
     RELOAD_SUCCESSFUL = Gauge "trackside_last_reload_successful",
         "0 if the last load of the configuration was rejected, otherwise 1.";
+    TRACE_SPANS = Counter "trackside_trace_spans" ["outcome"],
+        "Spans of traces by what became of them: exported; dropped, because too many waited; failed, because the receiver did not take them.";
     SOURCE_RECEIVED = Counter "trackside_source_received" ["source"],
         "Deliveries taken in, redeliveries included.";
     SOURCE_REDELIVERED = Counter "trackside_source_redelivered" ["source"],
@@ -94,6 +96,8 @@ definitions! {
         "Bytes of payloads and headers between intake and acknowledgement.";
     SOURCE_LATENCY = Histogram "trackside_source_latency" ["source"] in Seconds,
         "Time from intake to acknowledgement, of messages that were acknowledged.";
+    RULE_TRIES = Counter "trackside_rule_tries" ["rule", "outcome"],
+        "Tries of messages by what came of them: published, dropped, dead-lettered, retried, terminated, returned.";
     RULE_PUBLISHED = Counter "trackside_rule_published" ["rule"],
         "Outputs published and confirmed.";
     RULE_DROPPED = Counter "trackside_rule_dropped" ["rule"],

@@ -16,9 +16,38 @@ pub const DEAD_LETTER_CLASSES: &[&str] =
 /// How a plugin may fail: the label `kind`. Anything else is counted as `other`.
 pub const FAULT_KINDS: &[&str] = &["trap", "deadline", "memory", "limit", "fatal", "store", "instantiate", "other"];
 
+/// What has become of a message in a rule, after one try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RuleOutcome {
+    /// Its outputs are safe, or there were none.
+    Published,
+    /// A plugin dropped all of it.
+    Dropped,
+    /// Its dead letter is stored.
+    DeadLettered,
+    /// It is to be tried again.
+    Retried,
+    /// It failed for good, and nothing is kept of it.
+    Terminated,
+    /// It goes back to where it came from, undecided.
+    Returned,
+}
+
+/// The values of [`RuleOutcome`]: the label `outcome`.
+pub const RULE_OUTCOMES: &[&str] = &["published", "dropped", "dead-lettered", "retried", "terminated", "returned"];
+
+impl RuleOutcome {
+    /// Its word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        RULE_OUTCOMES[self as usize]
+    }
+}
+
 /// The counters of a rule.
 #[derive(Debug)]
 pub struct RuleMetrics {
+    pub(super) tries: ByLabel,
     pub(super) published: Counter,
     pub(super) dropped: Counter,
     pub(super) dead_lettered: ByLabel,
@@ -51,6 +80,14 @@ pub struct PluginMetrics {
     pub(super) instances_created: Counter,
 }
 
+/// The counters of spans.
+#[derive(Debug, Default)]
+pub struct TraceMetrics {
+    pub(super) exported: Counter,
+    pub(super) dropped: Counter,
+    pub(super) failed: Counter,
+}
+
 /// A counter for each of a few fixed values of a label, of which the last one takes what is none of the others.
 pub(super) struct ByLabel {
     values: &'static [&'static str],
@@ -60,6 +97,7 @@ pub(super) struct ByLabel {
 impl RuleMetrics {
     pub(super) fn new() -> Self {
         Self {
+            tries: ByLabel::new(RULE_OUTCOMES),
             published: Counter::default(),
             dropped: Counter::default(),
             dead_lettered: ByLabel::new(DEAD_LETTER_CLASSES),
@@ -68,6 +106,11 @@ impl RuleMetrics {
             terminated: Counter::default(),
             publish_errors: Counter::default(),
         }
+    }
+
+    /// A try of a message came to this.
+    pub fn tried(&self, outcome: RuleOutcome) {
+        self.tries.counters[outcome as usize].inc();
     }
 
     /// This many outputs were published and confirmed.
@@ -170,6 +213,23 @@ impl PluginMetrics {
     /// An instance was made.
     pub fn instance_created(&self) {
         self.instances_created.inc();
+    }
+}
+
+impl TraceMetrics {
+    /// The receiver took this many spans.
+    pub fn exported(&self, count: u64) {
+        self.exported.inc_by(count);
+    }
+
+    /// A span found no place to wait in.
+    pub fn dropped(&self) {
+        self.dropped.inc();
+    }
+
+    /// The receiver did not take this many spans.
+    pub fn failed(&self, count: u64) {
+        self.failed.inc_by(count);
     }
 }
 

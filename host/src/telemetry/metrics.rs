@@ -15,7 +15,7 @@ use prometheus_client::registry::Registry;
 use crate::names::{PluginName, Revision, RuleName, SourceName};
 
 use super::definitions::{self, Definition};
-use super::handles::{ByLabel, PluginMetrics, RuleMetrics, SourceMetrics};
+use super::handles::{ByLabel, PluginMetrics, RuleMetrics, SourceMetrics, TraceMetrics};
 
 /// The media type of what [`Metrics::encode`] returns (OpenMetrics 1.0).
 pub const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -54,6 +54,7 @@ struct State {
     unchanged: Counter,
     rejected: Counter,
     last_reload_successful: Gauge,
+    traces: Arc<TraceMetrics>,
     tables: Mutex<Tables>,
 }
 
@@ -77,6 +78,7 @@ impl Metrics {
             unchanged: Counter::default(),
             rejected: Counter::default(),
             last_reload_successful: Gauge::default(),
+            traces: Arc::default(),
             tables: Mutex::default(),
         }))
     }
@@ -99,6 +101,24 @@ impl Metrics {
     pub fn plugin(&self, name: &PluginName) -> Arc<PluginMetrics> {
         let mut tables = self.0.tables();
         Arc::clone(tables.plugins.entry(name.clone()).or_insert_with(|| Arc::new(PluginMetrics::new())))
+    }
+
+    /// The counters of spans.
+    #[must_use]
+    pub fn traces(&self) -> Arc<TraceMetrics> {
+        Arc::clone(&self.0.traces)
+    }
+
+    /// Shows these counters under these names. They may have been removed since they were made, where a revision comes into
+    /// force again that was in force before.
+    pub fn show<'a>(
+        &self,
+        rules: impl IntoIterator<Item = (&'a RuleName, &'a Arc<RuleMetrics>)>,
+        plugins: impl IntoIterator<Item = (&'a PluginName, &'a Arc<PluginMetrics>)>,
+    ) {
+        let mut tables = self.0.tables();
+        tables.rules.extend(rules.into_iter().map(|(name, rule)| (name.clone(), Arc::clone(rule))));
+        tables.plugins.extend(plugins.into_iter().map(|(name, plugin)| (name.clone(), Arc::clone(plugin))));
     }
 
     /// Removes what the revision in force does not have, both after a new one was activated and after one was
@@ -163,7 +183,10 @@ impl State {
         let outcomes =
             [(["activated"], &self.activated), (["unchanged"], &self.unchanged), (["rejected"], &self.rejected)];
         family(encoder, &definitions::RELOADS, outcomes)?;
-        family(encoder, &definitions::RELOAD_SUCCESSFUL, [([], &self.last_reload_successful)])
+        family(encoder, &definitions::RELOAD_SUCCESSFUL, [([], &self.last_reload_successful)])?;
+        let TraceMetrics { exported, dropped, failed } = &*self.traces;
+        let outcomes = [(["exported"], exported), (["dropped"], dropped), (["failed"], failed)];
+        family(encoder, &definitions::TRACE_SPANS, outcomes)
     }
 }
 
@@ -193,6 +216,7 @@ fn encode_sources(
 }
 
 fn encode_rules(encoder: &mut DescriptorEncoder<'_>, rules: &BTreeMap<RuleName, Arc<RuleMetrics>>) -> fmt::Result {
+    each_value(encoder, &definitions::RULE_TRIES, rules, |rule| &rule.tries)?;
     each(encoder, &definitions::RULE_PUBLISHED, rules, |rule| &rule.published)?;
     each(encoder, &definitions::RULE_DROPPED, rules, |rule| &rule.dropped)?;
     each_value(encoder, &definitions::RULE_DEAD_LETTERED, rules, |rule| &rule.dead_lettered)?;

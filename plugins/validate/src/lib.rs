@@ -35,6 +35,7 @@
 //! * *reject*, when it does not. The reason lists every violation (the first 32 of them) with the place in the
 //!   payload, what the schema expects, and the keyword's place in the schema:
 //!
+//!   <!-- run by: plugins/validate/src/tests.rs: /amount is below the minimum 0 -->
 //!   ```text
 //!   the payload does not match schemas/order.json: /amount is below the minimum 0 (schemas/order.json#/properties/amount/minimum); the document lacks "currency" (schemas/order.json#/required)
 //!   ```

@@ -60,7 +60,7 @@ impl Process {
         for (name, settings) in &rules.config.sources {
             let mut source = client.open(settings).expect("its stream is there");
             let metrics = metrics.source(name);
-            let flight = InFlight::new(name.clone(), Arc::clone(&metrics));
+            let flight = InFlight::new(name.clone(), Arc::clone(&metrics), None);
             if let Some(ack_wait) = source.ack_wait() {
                 flight.keep(ack_wait);
             }

@@ -6,8 +6,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use super::guests::Guest;
 use super::orders::SCHEMA;
-use super::task::{Task, Transport, WINDOW};
+use super::task::{NUMBER, Task, Transport, WINDOW};
 use super::work::Place;
 use super::world::OUT;
 
@@ -29,13 +30,18 @@ pub(crate) struct Shape {
     pub(crate) lanes: Option<usize>,
     /// Whether the stream of its outputs allows fast ingest.
     pub(crate) batched: bool,
+    /// Whose stage it has in place of the standard plugin `mask`.
+    pub(crate) guest: Option<Guest>,
+    /// Whether messages come by the sidecar.
+    pub(crate) sidecar: bool,
 }
 
 impl Shape {
     /// With one rule, and outputs by fast ingest.
     pub(crate) const BATCHED: Self = Self { batched: true, ..Self::PLAIN };
     /// As the defaults have it, with one rule.
-    pub(crate) const PLAIN: Self = Self { rules: 1, ordered: false, isolated: false, lanes: None, batched: false };
+    pub(crate) const PLAIN: Self =
+        Self { rules: 1, ordered: false, isolated: false, lanes: None, batched: false, guest: None, sidecar: false };
 }
 
 /// Where a configuration is, and what it uses.
@@ -44,8 +50,12 @@ pub(crate) struct Places<'a> {
     pub(crate) folder: &'a Path,
     /// The address of the admin API.
     pub(crate) admin: &'a str,
+    /// The address of the sidecar.
+    pub(crate) sidecar: &'a str,
     /// The folder of compiled plugins.
     pub(crate) cache: &'a Path,
+    /// The folder of the stages in other languages.
+    pub(crate) guests: Option<&'a Path>,
 }
 
 /// Writes a configuration.
@@ -72,18 +82,12 @@ pub(crate) fn write_rules(folder: &Path, task: &Task, shape: Shape, review_from:
 }
 
 fn main_file(places: &Places<'_>, task: &Task, shape: Shape) -> String {
-    let mut text = format!("[nats]\nservers = [\"{}\"]\n\n[sources.bench]\n", task.url);
-    let _ = match task.transport {
-        Transport::Core => write!(text, "subject = \"live.in.*\"\nqueue-group = \"{}\"\n", task.durable),
-        Transport::JetStream => write!(text, "stream = \"{}\"\ndurable = \"{}\"\n", task.stream, task.durable),
-    };
-    if shape.ordered && task.transport == Transport::JetStream {
-        text.push_str("partitions = 1\n");
+    let mut text = format!("[nats]\nservers = [\"{}\"]\n\n", task.url);
+    if shape.sidecar {
+        let _ = write!(text, "[sidecar]\nlisten = \"{}\"\ncarry-headers = [\"{NUMBER}\"]\n", places.sidecar);
+    } else {
+        source(&mut text, task, shape);
     }
-    // A core source drops what it has no room for. The load keeps the window where it waits for anything; where it does
-    // not, there is as much room as the relay's client library has by default.
-    let window = if task.transport == Transport::Core { CORE_WINDOW } else { WINDOW };
-    let _ = write!(text, "max-in-flight-messages = {window}\nmax-in-flight-bytes = \"256MiB\"\n");
     if task.transport == Transport::JetStream {
         let batched = shape.batched;
         let _ = write!(text, "\n[streams.{OUT}]\nsubjects = [\"stored.out.>\"]\nallow-batched = {batched}\n");
@@ -98,17 +102,41 @@ fn main_file(places: &Places<'_>, task: &Task, shape: Shape) -> String {
             let _ = write!(text, "\n[plugins.{plugin}]\nisolation = \"message\"\n");
         }
     }
+    if let Some((guest, folder)) = shape.guest.zip(places.guests) {
+        // A slow language's first call may take longer than a deadline that is meant for others.
+        let path = guest.component(folder);
+        let _ = write!(text, "\n[plugins.guest]\npath = \"{}\"\ndeadline = \"1s\"\n", path.display());
+    }
     text
+}
+
+fn source(text: &mut String, task: &Task, shape: Shape) {
+    text.push_str("[sources.bench]\n");
+    let _ = match task.transport {
+        Transport::Core => write!(text, "subject = \"live.in.*\"\nqueue-group = \"{}\"\n", task.durable),
+        Transport::JetStream => write!(text, "stream = \"{}\"\ndurable = \"{}\"\n", task.stream, task.durable),
+    };
+    if shape.ordered && task.transport == Transport::JetStream {
+        text.push_str("partitions = 1\n");
+    }
+    // A core source drops what it has no room for. The load keeps the window where it waits for anything; where it does
+    // not, there is as much room as the relay's client library has by default.
+    let window = if task.transport == Transport::Core { CORE_WINDOW } else { WINDOW };
+    let _ = write!(text, "max-in-flight-messages = {window}\nmax-in-flight-bytes = \"256MiB\"\n");
 }
 
 fn rule(number: usize, task: &Task, shape: Shape, review_from: u32) -> String {
     let prefix = task.transport.prefix();
     let key = if shape.rules == 1 { "*".to_owned() } else { format!("k{number}") };
     let order = if shape.ordered { "order-by = \"subject.3\"\n" } else { "" };
-    let stages = task.work.toml().replace("1000.0", &format!("{review_from}.0"));
+    let stages = match shape.guest {
+        Some(_) => "[[rule.stage]]\nplugin = \"guest\"\n".to_owned(),
+        None => task.work.toml().replace("1000.0", &format!("{review_from}.0")),
+    };
+    let source = if shape.sidecar { "sidecar" } else { "bench" };
     let [default, review, dead] = [Place::Default, Place::Review, Place::Dead].map(|place| task.transport.out(place));
     format!(
-        "[[rule]]\nname = \"r{number}\"\nsource = \"bench\"\nsubject = \"{prefix}.in.{key}\"\n{order}{stages}\
+        "[[rule]]\nname = \"r{number}\"\nsource = \"{source}\"\nsubject = \"{prefix}.in.{key}\"\n{order}{stages}\
          [rule.routes]\ndefault = \"{default}\"\nreview = \"{review}\"\n[rule.on-failure]\ndead-letter = \"{dead}\"\n\n"
     )
 }

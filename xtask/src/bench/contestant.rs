@@ -47,6 +47,8 @@ pub(crate) struct Programs {
     pub(crate) relay: PathBuf,
     /// Without it, Trackside is left out.
     pub(crate) trackside: Option<PathBuf>,
+    /// The folder of the stages in other languages; without it, they are left out.
+    pub(crate) guests: Option<PathBuf>,
 }
 
 /// One of them, running.
@@ -55,6 +57,8 @@ pub(crate) struct Running {
     pub(crate) task: Task,
     /// Trackside's admin API.
     pub(crate) admin: Option<String>,
+    /// The address of Trackside's sidecar.
+    pub(crate) sidecar: Option<String>,
     /// Trackside's configuration.
     pub(crate) config: PathBuf,
     /// How long Trackside took until it was ready.
@@ -93,7 +97,7 @@ impl Contestant {
             durable: format!("bench-{run}"),
             schema: world.schema(),
         };
-        let config = world.folder().join("config");
+        let (config, sidecar) = (world.folder().join("config"), admin::free_address());
         let (name, mut command, admin) = match &self.kind {
             Kind::Relay => ("relay", relay(&programs.relay), None),
             // `exec`, so that the process that is measured is the peer and no shell.
@@ -103,7 +107,9 @@ impl Contestant {
                     fs::remove_dir_all(&config)?;
                 }
                 let admin = admin::free_address();
-                config::write(&Places { folder: &config, admin: &admin, cache }, &task, *shape)?;
+                let guests = programs.guests.as_deref();
+                let places = Places { folder: &config, admin: &admin, sidecar: &sidecar, cache, guests };
+                config::write(&places, &task, *shape)?;
                 let binary = programs.trackside.as_deref().context("no trackside was built")?;
                 let mut command = Command::new(binary);
                 command.arg("run").arg(&config);
@@ -111,6 +117,7 @@ impl Contestant {
             }
         };
         task.tell(&mut command);
+        let sidecar = matches!(self.kind, Kind::Trackside(Shape { sidecar: true, .. })).then_some(sidecar);
         let start = Instant::now();
         let mut process = Process::start(name, &mut command, world.folder())?;
         let mut ready_after = None;
@@ -119,7 +126,7 @@ impl Contestant {
             ready_after = Some(start.elapsed());
         }
         let is_ours = !matches!(self.kind, Kind::Peer(_));
-        Ok(Running { process, task, admin, config, ready_after, is_ours })
+        Ok(Running { process, task, admin, sidecar, config, ready_after, is_ours })
     }
 }
 

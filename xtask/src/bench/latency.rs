@@ -22,8 +22,8 @@ const STALL_LIMIT: Duration = Duration::from_secs(5);
 /// From now to when the first message is due.
 const RUN_UP: Duration = Duration::from_millis(50);
 /// What a histogram tells apart: a minute at most, in nanoseconds, to three digits.
-const MOST_NANOS: u64 = 60_000_000_000;
-const DIGITS: u8 = 3;
+pub(crate) const MOST_NANOS: u64 = 60_000_000_000;
+pub(crate) const DIGITS: u8 = 3;
 
 /// What one run showed.
 pub(crate) struct Latency {

@@ -8,6 +8,7 @@ mod books;
 mod config;
 mod contestant;
 mod goals;
+mod guests;
 mod latency;
 mod machine;
 mod micro;
@@ -20,6 +21,7 @@ mod reload;
 mod results;
 mod scenario;
 mod session;
+mod sidecar;
 mod start;
 mod stats;
 mod tables;
@@ -41,7 +43,7 @@ use self::machine::Machine;
 use self::micro::Micro;
 use self::page::Page;
 use self::peer::Peer;
-use self::scenario::Extent;
+use self::scenario::{Extent, LANGUAGES};
 use self::session::Session;
 use crate::cargo::{BUILD_LIMIT, Workspace};
 use crate::process::interrupted;
@@ -78,6 +80,9 @@ pub(crate) struct MeasureArgs {
     /// The target directory where criterion has just measured single steps
     #[arg(long)]
     micro: Option<PathBuf>,
+    /// The folder of the stages in other languages; without it they are left out
+    #[arg(long)]
+    guests: Option<PathBuf>,
     /// The binary to measure; without it only the relay and peers are
     #[arg(long)]
     trackside: Option<PathBuf>,
@@ -91,7 +96,10 @@ pub(crate) async fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     cargo.args(["build", "--release", "--package", "xtask", "--bin", "xtask"]);
     shell::run("building the load, the relay and the arrival check", &mut cargo, BUILD_LIMIT).await?;
     let mut measure = Command::new(workspace.target.join("release").join("xtask"));
-    measure.arg("measure").arg("--nats-server").arg(&server.path).arg("--trackside").arg(trackside);
+    measure.arg("measure").arg("--nats-server").arg(&server.path).arg("--trackside").arg(&trackside);
+    if args.only.as_deref().map_or(!args.quick, |only| LANGUAGES.contains(only)) {
+        measure.arg("--guests").arg(guests::build(workspace, &trackside).await?);
+    }
     // What came after `bench`; it has been parsed already, and will be again.
     measure.args(std::env::args_os().skip(2));
     let wants_micro = args.only.as_deref().map_or(!args.quick, |only| micro::NAME.contains(only));
@@ -115,7 +123,11 @@ pub(crate) async fn measure(workspace: &Workspace, measure: &MeasureArgs) -> Res
     }
     let (begin, load_before) = (Instant::now(), machine::load()?);
     println!("{:<12} {load_before}", "load average");
-    let programs = Programs { relay: std::env::current_exe()?, trackside: measure.trackside.clone() };
+    let programs = Programs {
+        relay: std::env::current_exe()?,
+        trackside: measure.trackside.clone(),
+        guests: measure.guests.clone(),
+    };
     let number = |number: Option<u32>| number.map(|number| number as usize);
     let extent = Extent { quick: args.quick, messages: number(args.messages), rounds: number(args.rounds) };
     let mut session = Session::start(&server, programs, extent, args.only.clone()).await?;

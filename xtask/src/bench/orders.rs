@@ -85,6 +85,11 @@ impl Orders {
         Self((0..count).map(|index| Draft::new(index, &mut rng).order(bytes)).collect())
     }
 
+    /// Bytes of one.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0[0].payload.len()
+    }
+
     /// The order that the message of this number has.
     pub(crate) fn of(&self, number: usize) -> &Order {
         &self.0[number % self.0.len()]

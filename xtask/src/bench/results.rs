@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::latency::Latency;
 use super::micro::Micro;
 use super::scenario::Scenario;
+use super::sidecar::Calls;
 use super::stats::Spread;
 use super::throughput::Measured;
 
@@ -13,6 +14,7 @@ use super::throughput::Measured;
 pub(crate) struct Results {
     pub(crate) throughput: Vec<Table<Measured>>,
     pub(crate) latency: Vec<Table<Latency>>,
+    pub(crate) sidecar: Option<Table<Calls>>,
     pub(crate) start: Option<Start>,
     pub(crate) reloads: Vec<Reload>,
     /// Resident memory in bytes, of a Trackside that has had nothing to do.

@@ -2,6 +2,7 @@
 
 use super::config::Shape;
 use super::contestant::{Contestant, Kind};
+use super::guests::Guest;
 use super::peer::Peer;
 use super::stats::grouped_count;
 use super::task::Transport;
@@ -13,6 +14,9 @@ pub(crate) const RELAY: &str = "raw relay";
 pub(crate) const ISOLATED: &str = ", isolated";
 /// What is added to the label of a pipeline whose output stream allows fast ingest.
 pub(crate) const BATCHED: &str = ", fast ingest";
+
+/// The name of the scenario with stages in other languages.
+pub(crate) const LANGUAGES: &str = "core-languages";
 
 /// Keys of a load that nobody keeps in order.
 const KEYS: usize = 100;
@@ -79,6 +83,7 @@ pub(crate) fn all(extent: Extent, peers: &[Peer]) -> Vec<Scenario> {
     // With fewer messages than keys, nothing would have to be kept in order.
     let keys = if extent.quick { &[1, 100][..] } else { &[1, 100, 100_000] };
     all.extend(keys.iter().map(|keys| ordered(*keys, extent, peers)));
+    all.push(languages(extent));
     all.push(isolated(extent));
     all.push(rules(extent));
     all.push(lanes(extent));
@@ -117,6 +122,26 @@ fn ordered(keys: usize, extent: Extent, peers: &[Peer]) -> Scenario {
         keys,
         // One key goes through one message after another, each waiting for the stream: slowly, on purpose.
         count: if keys == 1 { extent.count(3_000, 20_000) } else { extent.count(20_000, 200_000) },
+        rounds: extent.rounds(),
+        contestants,
+    }
+}
+
+/// The same stage, written in other languages.
+fn languages(extent: Extent) -> Scenario {
+    let mut contestants =
+        vec![trackside(format!("trackside {}, standard plugin", Work::Mask), Work::Mask, Shape::PLAIN)];
+    for guest in Guest::ALL {
+        let label = format!("trackside {}, {}", Work::Mask, guest.title());
+        contestants.push(trackside(label, Work::Mask, Shape { guest: Some(guest), ..Shape::PLAIN }));
+    }
+    Scenario {
+        name: LANGUAGES.to_owned(),
+        measure: Measure::Throughput,
+        transport: Transport::Core,
+        bytes: 1_000,
+        keys: KEYS,
+        count: extent.count(5_000, 20_000),
         rounds: extent.rounds(),
         contestants,
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 
+use super::config::Shape;
 use super::contestant::{Contestant, Kind, Programs};
 use super::latency::{self, Latency};
 use super::orders::Orders;
@@ -14,7 +15,7 @@ use super::stats::{grouped, grouped_count};
 use super::task::Transport;
 use super::throughput::{self, Judged, Measured};
 use super::world::{Load, World};
-use super::{micro, reload, start, tables};
+use super::{micro, reload, sidecar, start, tables};
 use crate::nats::Server;
 
 /// The share of the maximum rate at which latency is measured.
@@ -25,7 +26,9 @@ const LATENCY_SECONDS: [f64; 2] = [6.0, 1.5];
 const START: &str = "start";
 const RELOAD: &str = "reload";
 const IDLE: &str = "idle";
-const OTHERS: [&str; 4] = [START, RELOAD, IDLE, micro::NAME];
+const OTHERS: [&str; 5] = [START, RELOAD, IDLE, sidecar::NAME, micro::NAME];
+/// Calls of the sidecar's scenario.
+const CALLS: [usize; 2] = [20_000, 4_000];
 
 /// A run of the benchmarks.
 pub(crate) struct Session {
@@ -64,6 +67,10 @@ impl Session {
         for mut scenario in scenarios {
             if self.programs.trackside.is_none() {
                 scenario.contestants.retain(|contestant| !matches!(contestant.kind, Kind::Trackside(_)));
+            }
+            if self.programs.guests.is_none() {
+                let is_guest = |one: &Contestant| matches!(one.kind, Kind::Trackside(Shape { guest: Some(_), .. }));
+                scenario.contestants.retain(|contestant| !is_guest(contestant));
             }
             if self.wants(&scenario.name) && !scenario.contestants.is_empty() {
                 match scenario.measure {
@@ -164,6 +171,17 @@ impl Session {
     async fn life(&mut self) -> Result<()> {
         let rounds = self.extent.rounds();
         let (world, programs) = (&self.world, &self.programs);
+        if self.wants(sidecar::NAME) {
+            let count = self.extent.messages.unwrap_or(CALLS[usize::from(self.extent.quick)]);
+            let load = Load { transport: Transport::JetStream, keys: 1, count, orders: Orders::new(1_000) };
+            match sidecar::run(world, programs, &Arc::new(load), rounds).await? {
+                Ok(table) => {
+                    println!("\n{}: {}\n{}", table.name, table.about, tables::calls(&table));
+                    self.results.sidecar = Some(table);
+                }
+                Err(mistakes) => self.results.wrong.push(format!("{}: {mistakes}", sidecar::NAME)),
+            }
+        }
         if self.wants(START) {
             self.results.start = Some(start::times(world, programs, rounds).await?);
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::goals::Goal;
 use super::latency::Latency;
 use super::results::{Reload, Results, Row, Start, Table};
+use super::sidecar::Calls;
 use super::stats::{Spread, grouped};
 use super::throughput::Measured;
 
@@ -73,6 +74,21 @@ pub(crate) fn latency(table: &Table<Latency>) -> String {
     };
     let rows: Vec<_> = table.rows.iter().filter_map(row).collect();
     markdown(["", "messages/s", "p50 ms", "p99 ms", "p99.9 ms", "most ms"], &rows)
+}
+
+/// Calls that wait until their message is stored.
+pub(crate) fn calls(table: &Table<Calls>) -> String {
+    let row = |row: &Row<Calls>| {
+        let at = |quantile: f64| {
+            row.spread(|run| Duration::from_nanos(run.histogram.value_at_quantile(quantile)).as_secs_f64() * 1e3)
+        };
+        let [p50, p99, p999] = [at(0.5)?, at(0.99)?, at(0.999)?].map(|spread| format!("{spread:.2}"));
+        let micros = Spread::of(row.runs.iter().filter_map(|run| run.micros)).map(|spread| format!("{spread:.1}"));
+        let rate = format!("{:.0}", row.spread(|run| run.rate)?);
+        Some([row.label.clone(), rate, p50, p99, p999, micros.unwrap_or_default()])
+    };
+    let rows: Vec<_> = table.rows.iter().filter_map(row).collect();
+    markdown(["", "calls/s", "p50 ms", "p99 ms", "p99.9 ms", "CPU \u{b5}s in Trackside"], &rows)
 }
 
 /// What is not about messages a second.

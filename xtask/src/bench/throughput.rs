@@ -11,7 +11,7 @@ use super::usage::Usage;
 use super::world::{Load, World};
 
 mod live;
-mod stored;
+pub(crate) mod stored;
 
 /// The first so many of a hundred messages are for warming up: they are checked and not measured.
 const WARM_UP_PERCENT: usize = 10;

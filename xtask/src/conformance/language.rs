@@ -17,7 +17,7 @@ impl Language {
     pub(crate) const ALL: [Self; 5] = [Self::Rust, Self::C, Self::Go, Self::Js, Self::Python];
 
     /// How commands and folders spell it.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Rust => "rust",
             Self::C => "c",
@@ -28,7 +28,7 @@ impl Language {
     }
 
     /// How people spell it.
-    pub(super) fn title(self) -> &'static str {
+    pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Rust => "Rust",
             Self::C => "C",

@@ -5,7 +5,7 @@ mod language;
 mod outcome;
 mod tools;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use tokio::process::Command;
@@ -79,11 +79,42 @@ async fn suite(workspace: &Workspace, trackside: PathBuf, languages: &[Language]
     Ok(table)
 }
 
+/// A project of a template, for who wants a plugin of its own.
+pub(crate) struct Project<'s> {
+    suite: Suite<'s>,
+    folder: PathBuf,
+}
+
+impl<'s> Project<'s> {
+    /// Makes one in a folder for such projects, with all that it needs to be built.
+    pub(crate) async fn begin(
+        workspace: &'s Workspace,
+        trackside: &'s Path,
+        language: Language,
+        scratch: &'s Path,
+    ) -> Result<Self> {
+        let tools = Tools::provision(workspace, language).await?;
+        let suite = Suite { workspace, trackside, scratch, tools, language };
+        let folder = suite.new_project().await?;
+        Ok(Self { suite, folder })
+    }
+
+    /// Where it is.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Builds it.
+    pub(crate) async fn build(&self, component: &Path) -> Result<()> {
+        self.suite.build(&self.folder, component).await
+    }
+}
+
 /// One language's part of the suite.
 struct Suite<'s> {
     workspace: &'s Workspace,
-    trackside: &'s PathBuf,
-    scratch: &'s PathBuf,
+    trackside: &'s Path,
+    scratch: &'s Path,
     tools: Tools,
     language: Language,
 }
@@ -110,8 +141,8 @@ impl Suite<'_> {
         Ok(())
     }
 
-    /// Makes a project of the template, runs its own test, builds it and runs its cases.
-    async fn template(&self) -> Result<Outcome> {
+    /// Makes a project of the template, with what it needs.
+    async fn new_project(&self) -> Result<PathBuf> {
         let project = self.scratch.join(format!("new-{}", self.language.name()));
         let mut new = self.command(&["plugin", "new", "brand-new", "--lang", self.language.name(), "--dir"]);
         new.arg(&project);
@@ -120,6 +151,12 @@ impl Suite<'_> {
         }
         shell::capture("plugin new", &mut new, BUILD_LIMIT).await?;
         self.prepare(&project).await?;
+        Ok(project)
+    }
+
+    /// Makes a project of the template, runs its own test, builds it and runs its cases.
+    async fn template(&self) -> Result<Outcome> {
+        let project = self.new_project().await?;
         let (program, arguments) = self.language.native_test();
         let mut native = Command::new(program);
         self.tools.apply(native.args(arguments).current_dir(&project));
@@ -130,14 +167,14 @@ impl Suite<'_> {
     }
 
     /// What a project needs in its own folder.
-    async fn prepare(&self, project: &PathBuf) -> Result<()> {
+    async fn prepare(&self, project: &Path) -> Result<()> {
         let Some((program, arguments)) = self.language.install() else { return Ok(()) };
         let mut install = Command::new(program);
         self.tools.apply(install.args(arguments).current_dir(project));
         shell::capture(program, &mut install, BUILD_LIMIT).await.map(drop)
     }
 
-    async fn build(&self, project: &PathBuf, component: &PathBuf) -> Result<()> {
+    async fn build(&self, project: &Path, component: &Path) -> Result<()> {
         let mut build = self.command(&["plugin", "build"]);
         build.arg(project).arg("--output").arg(component);
         let what = format!("plugin build {}", self.workspace.shown(project));
@@ -145,7 +182,7 @@ impl Suite<'_> {
         Ok(())
     }
 
-    async fn cases(&self, component: &PathBuf, cases: &PathBuf) -> Result<Outcome> {
+    async fn cases(&self, component: &Path, cases: &Path) -> Result<Outcome> {
         let mut test = self.command(&["plugin", "test", "--json"]);
         test.arg(component).arg(cases);
         let outcome = Outcome::of(&mut test).await?;

@@ -6,50 +6,14 @@ use std::process::ExitCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use serde::Serialize;
-use serde_json::Value;
-use serde_json::value::RawValue;
 
 use crate::app::{self, Failure};
 use crate::cli::output;
-use crate::letters::{Filter, Letter, Scan, Sequences};
-use crate::pipeline::{header, headers_json, raw_json};
+use crate::letters::{Filter, Letter, LetterJson, Scan, Sequences};
 use crate::sealing::Content;
 use crate::times::rfc3339;
 
 use super::{List, Show, failed, open};
-
-/// A letter as it is printed in JSON.
-#[derive(Debug, Serialize)]
-struct Line<'a> {
-    stream: &'a str,
-    sequence: u64,
-    stored: String,
-    rule: &'a str,
-    class: &'a str,
-    reason: &'a str,
-    stage: Option<&'a str>,
-    source: &'a str,
-    subject: &'a str,
-    tries: u32,
-    first: String,
-    last: String,
-    revision: Option<&'a str>,
-    encrypted: bool,
-    payload_omitted: bool,
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    original: Option<Original>,
-}
-
-/// The message of a letter, as `trackside try` prints messages.
-#[derive(Debug, Serialize)]
-struct Original {
-    headers: Value,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    payload: Option<Box<RawValue>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    payload_base64: Option<String>,
-}
 
 /// Lists letters for as long as somebody reads.
 pub(super) fn list(arguments: &List) -> Result<ExitCode, Failure> {
@@ -141,34 +105,8 @@ fn columns(texts: &[String; 8]) -> String {
 }
 
 fn json(letter: &Letter, content: Option<&Content>) -> Result<String, Failure> {
-    let original = content.map(|content| {
-        let payload = content.payload.as_deref().and_then(raw_json);
-        let binary = content.payload.as_ref().filter(|_| payload.is_none());
-        Original {
-            headers: headers_json(&content.headers),
-            payload_base64: binary.map(|payload| STANDARD.encode(payload)),
-            payload,
-        }
-    });
-    let line = Line {
-        stream: &letter.stream,
-        sequence: letter.sequence,
-        stored: rfc3339(letter.stored),
-        rule: letter.rule.as_str(),
-        class: &letter.class,
-        reason: &letter.reason,
-        stage: letter.fact(header::STAGE),
-        source: letter.source.as_str(),
-        subject: letter.subject.as_str(),
-        tries: letter.tries.count,
-        first: rfc3339(letter.tries.first),
-        last: rfc3339(letter.tries.last),
-        revision: letter.fact(header::REVISION),
-        encrypted: letter.is_encrypted(),
-        payload_omitted: letter.is_payload_omitted(),
-        original,
-    };
-    serde_json::to_string(&line).map(|line| line + "\n").map_err(|error| Failure::new(error.to_string()))
+    let line = serde_json::to_string(&LetterJson::new(letter, content));
+    line.map(|line| line + "\n").map_err(|error| Failure::new(error.to_string()))
 }
 
 /// A letter for people: where it is, what it says, the original.

@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use url::{Host, Url};
 
 use crate::app::Failure;
-use crate::outlets::connector;
+use crate::https::connector;
 
 /// How long connecting may take, and how long the head of an answer.
 const CONNECT_WAIT: Duration = Duration::from_secs(5);

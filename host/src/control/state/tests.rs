@@ -14,6 +14,8 @@ use crate::telemetry::Build;
 
 use super::*;
 
+mod changes;
+
 const PATIENCE: Duration = Duration::from_secs(20);
 
 type Call = Pin<Box<dyn Future<Output = Result<ReloadRecord, Stopping>> + Send>>;
@@ -44,7 +46,7 @@ impl Bench {
         let (activated, plans) = mpsc::unbounded_channel();
         let next = std::sync::Mutex::new(next);
         let count = AtomicUsize::new(0);
-        let compile = move || {
+        let compile = move |_: &Wanted| {
             begun.send(count.fetch_add(1, Ordering::Relaxed)).unwrap();
             match next.lock().unwrap_or_else(std::sync::PoisonError::into_inner).recv().unwrap() {
                 Next::Plan(plan) => Ok(compiled(plan)),
@@ -96,7 +98,15 @@ impl Bench {
 fn compiled(plan: u8) -> Compiled<u8> {
     let revision = Revision::from_digest(&[plan; 32]);
     let plugins = vec![(PluginName::new("mask").unwrap(), "ab".repeat(32))];
-    Compiled { plan, revision, rules: 2, plugins, watch: Vec::new(), warnings: vec!["a hint".to_owned()] }
+    Compiled {
+        plan,
+        revision,
+        rules: 2,
+        plugins,
+        watch: Vec::new(),
+        warnings: vec!["a hint".to_owned()],
+        contents: Contents::default(),
+    }
 }
 
 async fn outcome(call: Call) -> ReloadRecord {
@@ -120,7 +130,7 @@ async fn the_start_puts_the_first_revision_in_force() {
 
 #[tokio::test]
 async fn a_start_that_is_rejected_says_everything_that_is_wrong() {
-    let rejection = || Err(Rejection { report: "all of it".to_owned(), watch: Vec::new() });
+    let rejection = |_: &Wanted| Err(Rejection { report: "all of it".to_owned(), watch: Vec::new() });
     let metrics = Metrics::new(Build { version: "0", wasmtime: "0", contract: "0" });
     let (mut controller, control) = Controller::<()>::new(rejection, |()| unreachable!("nothing to swap"), metrics);
     assert_eq!(controller.start().await.unwrap_err(), "all of it");
@@ -256,7 +266,7 @@ async fn a_hangup_signal_asks_for_a_reload() {
 #[tokio::test]
 async fn files_that_a_rejected_load_looked_for_are_watched_beside_those_in_force() {
     let looks = AtomicUsize::new(0);
-    let compile = move || match looks.fetch_add(1, Ordering::Relaxed) {
+    let compile = move |_: &Wanted| match looks.fetch_add(1, Ordering::Relaxed) {
         0 => Ok(Compiled { watch: vec!["/plugins/a.wasm".into()], ..compiled(1) }),
         _ => Err(Rejection { report: "no such file".to_owned(), watch: vec!["/plugins/b.wasm".into()] }),
     };

@@ -7,8 +7,9 @@ use tempfile::TempDir;
 use tokio::sync::watch::Receiver;
 use tokio::task::JoinSet;
 
-use crate::control::{Compiled, Controller, Outcome, Rejection, ReloadRecord, Status};
+use crate::control::{Compiled, Controller, Outcome, Rejection, ReloadRecord, Status, Wanted};
 use crate::names::Revision;
+use crate::rules::Contents;
 use crate::telemetry::{Build, Metrics};
 
 use super::*;
@@ -30,14 +31,22 @@ impl Watched {
 
     async fn with_further(directory: TempDir, read: &Path, watch: Vec<PathBuf>) -> Self {
         let read = read.to_owned();
-        let compile = move || {
+        let compile = move |_: &Wanted| {
             let text = fs::read_to_string(&read).unwrap_or_default();
             if text.contains("broken") {
                 return Err(Rejection { report: format!("{text} is broken"), watch: Vec::new() });
             }
             let revision = Revision::from_digest(&Sha256::digest(&text).into());
             let watch = watch.clone();
-            Ok(Compiled { plan: (), revision, rules: 1, plugins: Vec::new(), watch, warnings: Vec::new() })
+            Ok(Compiled {
+                plan: (),
+                revision,
+                rules: 1,
+                plugins: Vec::new(),
+                watch,
+                warnings: Vec::new(),
+                contents: Contents::default(),
+            })
         };
         let metrics = Metrics::new(Build { version: "0", wasmtime: "0", contract: "0" });
         let watch = FileWatch::begin(directory.path().to_owned()).await;
@@ -185,13 +194,21 @@ async fn what_changes_while_it_is_not_yet_watched_is_found_by_looking_again() {
     let file = outside.path().join("geo.wasm");
     fs::write(&file, "before").unwrap();
     let (read, changed) = (file.clone(), file.clone());
-    let compile = move || {
+    let compile = move |_: &Wanted| {
         let text = fs::read_to_string(&read).unwrap();
         // As if somebody wrote the file right after it was read, and long before it is watched.
         fs::write(&changed, "after").unwrap();
         let revision = Revision::from_digest(&Sha256::digest(&text).into());
         let watch = vec![read.clone()];
-        Ok(Compiled { plan: text, revision, rules: 1, plugins: Vec::new(), watch, warnings: Vec::new() })
+        Ok(Compiled {
+            plan: text,
+            revision,
+            rules: 1,
+            plugins: Vec::new(),
+            watch,
+            warnings: Vec::new(),
+            contents: Contents::default(),
+        })
     };
     let metrics = Metrics::new(Build { version: "0", wasmtime: "0", contract: "0" });
     let directory = directory();

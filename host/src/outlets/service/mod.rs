@@ -19,11 +19,11 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::{Semaphore, watch as latest};
 use tokio::time::Instant;
 
+use crate::https;
 use crate::rules::ServiceAddress;
 
 pub use answer::PostError;
 pub use request::Post;
-pub(crate) use request::connector;
 
 /// How long a connection is kept that nobody uses.
 const IDLE: Duration = Duration::from_secs(30);
@@ -66,7 +66,7 @@ impl Service {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(concurrency)
-            .build(request::connector(http, address.is_secure()));
+            .build(https::connector(http, address.is_secure()));
         let state = latest::Sender::new(Presence::Unknown);
         Self { address, permits: Semaphore::new(concurrency), client, state, rests: Mutex::default() }
     }

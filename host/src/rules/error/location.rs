@@ -113,6 +113,11 @@ impl Location {
         before.chars().count() + 1
     }
 
+    /// The byte where it begins.
+    pub(in crate::rules) fn start(&self) -> usize {
+        self.span.start
+    }
+
     pub(super) fn source(&self) -> &Arc<SourceText> {
         &self.source
     }

@@ -12,11 +12,23 @@ use toml_parser::lexer::{Token, TokenKind};
 use crate::rules::reference;
 
 /// Keys whose values are secrets when they are not references.
-const SECRET_KEYS: [&str; 11] =
-    ["encrypt", "password", "passphrase", "passwd", "token", "nkey", "secret", "secrets", "seed", "key", "keys"];
+const SECRET_KEYS: [&str; 12] = [
+    "encrypt",
+    "password",
+    "passphrase",
+    "passwd",
+    "token",
+    "nkey",
+    "secret",
+    "secrets",
+    "secret-headers",
+    "seed",
+    "key",
+    "keys",
+];
 
-/// The table whose values are secrets whatever their keys are called.
-const SECRET_TABLE: &str = "secrets";
+/// The tables whose values are secrets whatever their keys are called.
+const SECRET_TABLES: [&str; 2] = ["secrets", "secret-headers"];
 
 /// How the values of those keys begin when they are no secrets: references, and what plugins call a key but is a path.
 const HARMLESS: [&str; 6] = ["env:", "file:", "$", "header", "subject", "json:"];
@@ -76,13 +88,13 @@ fn key_of(text: &str, token: Token) -> String {
     key.trim_end_matches(':').to_ascii_lowercase()
 }
 
-/// Whether the header of a table goes on with the name of the one that holds secrets.
+/// Whether the header of a table goes on with the name of one that holds secrets.
 fn begins_secrets(text: &str, header: &[Token]) -> bool {
-    let name =
-        header.iter().find(|token| !matches!(token.kind(), TokenKind::Whitespace | TokenKind::LeftSquareBracket));
-    name.is_some_and(|name| {
-        let key = key_of(text, *name);
-        strsim::osa_distance(&key, SECRET_TABLE) <= SECRET_TABLE.len() / 4
+    let names = header.iter().take_while(|token| {
+        !matches!(token.kind(), TokenKind::RightSquareBracket | TokenKind::Newline | TokenKind::Eof)
+    });
+    names.map(|name| key_of(text, *name)).any(|key| {
+        SECRET_TABLES.iter().any(|table| !key.is_empty() && strsim::osa_distance(&key, table) <= table.len() / 4)
     })
 }
 
@@ -228,6 +240,10 @@ mod tests {
         check("[secrets]\ngeo = [\n\"abc\"]\nb = \"x\"", "[secrets]\ngeo = [\n\"***\"]\nb = \"*\"");
         check("secrets = { geo = \"abc\" }", "secrets = { geo = \"***\" }");
         check("secrets.geo = \"abc\"", "secrets.geo = \"***\"");
+        let table = "[telemetry.traces.secret-headers]\nAuthorization =";
+        check(&format!("{table} \"abc\""), &format!("{table} \"***\""));
+        check(&format!("{table} \"env:A\""), &format!("{table} \"env:A\""));
+        check("secret-headers = { Tenant = \"abc\" }", "secret-headers = { Tenant = \"***\" }");
     }
 
     #[test]

@@ -21,13 +21,14 @@ pub(super) fn admin(root: &Table<'_>, directory: &Path) -> Option<AdminSettings>
     let tls = tls.map(|table| files(&table, directory));
     let audit = table.has("audit").then(|| path(&table, "audit", directory)).flatten();
     let tokens = tokens(&table);
+    let requests_per_second = table.number("requests-per-second");
     Some(AdminSettings {
         listen: listen?,
         tls: match tls {
             Some(files) => Some(files?),
             None => None,
         },
-        requests_per_second: table.number("requests-per-second"),
+        requests_per_second,
         audit,
         tokens,
     })

@@ -12,6 +12,7 @@ mod settings;
 mod sidecar;
 mod sources;
 mod supply;
+mod telemetry;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -110,6 +111,7 @@ fn config(raw: &RawFile<'_>, files: &FileSet, problems: &Problems) -> ParsedConf
             place.insert(source);
         }
     }
+    let traces = telemetry::traces(&root);
     let runtime = settings::runtime(&root, files.directory());
     sources::check_streams(&sources, &streams, file);
     let reach = |name: &SourceName| sources.get(name).map(|source| sources::reach(source, &streams));
@@ -130,6 +132,7 @@ fn config(raw: &RawFile<'_>, files: &FileSet, problems: &Problems) -> ParsedConf
         streams,
         admin,
         sidecar,
+        traces,
         runtime,
     });
     ParsedConfig { config, known }

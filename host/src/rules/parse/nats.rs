@@ -8,6 +8,7 @@ use crate::rules::model::{Auth, NatsSettings, TlsSettings};
 use crate::rules::reference;
 use crate::rules::secret::SecretRef;
 use crate::rules::table::Table;
+use crate::rules::values::{self, Node};
 
 /// Most servers of a cluster to list.
 const MAX_SERVERS: usize = 100;
@@ -125,6 +126,26 @@ pub(super) fn secret(table: &Table<'_>, key: &str) -> Option<SecretRef> {
                 _ => error.to_string(),
             };
             table.error(key, message, help);
+        })
+        .ok()
+}
+
+/// The same where the key is a name that the file chooses.
+pub(super) fn secret_of(table: &Table<'_>, name: &str, node: &Node<'_>) -> Option<SecretRef> {
+    let text = match values::text(node) {
+        Ok(text) => text,
+        Err(wrong) => {
+            table.file.error(node.span(), format!("`{name}` {}", wrong.message), wrong.help);
+            return None;
+        }
+    };
+    SecretRef::parse(&text)
+        .map_err(|error| {
+            let message = match SecretRef::is_reference(&text) {
+                true => format!("`{name}` is not a reference to a secret"),
+                false => format!("`{name}` is written out; a secret does not belong in this file"),
+            };
+            table.file.error(node.span(), message, error.to_string());
         })
         .ok()
 }

@@ -45,6 +45,7 @@ pub(in crate::rules) static FILE: Section = Section {
         key("streams", Table("[streams.NAME]"), Said("none"), "Streams that have to be there."),
         key("admin", Table("[admin]"), Said("no admin API"), "Health, metrics, revisions and more over HTTP."),
         key("sidecar", Table("[sidecar]"), Said("no sidecar"), "HTTP for a service beside Trackside."),
+        key("telemetry", Table("[telemetry]"), Said("no traces"), "What is told of messages beside metrics and log."),
         key("runtime", Table("[runtime]"), Said("its defaults"), "Threads, draining, caching and watching."),
         key("json", Table("[json]"), Said("its defaults"), "Bounds of JSON payloads."),
     ],
@@ -524,6 +525,52 @@ pub(in crate::rules) static SIDECAR: Section = Section {
     ],
 };
 
+/// `[telemetry]`
+pub(in crate::rules) static TELEMETRY: Section = Section {
+    title: "[telemetry]",
+    meaning: "What is told of messages beside metrics and log, see [observability.md](observability.md).",
+    keys: &[key("traces", Table("[telemetry.traces]"), Said("no traces"), "Traces by OpenTelemetry.")],
+};
+
+/// `[telemetry.traces]`
+pub(in crate::rules) static TRACES: Section = Section {
+    title: "[telemetry.traces]",
+    meaning: "With this table, messages are traced: spans go to a receiver of OTLP, over HTTP with protobuf, and outputs \
+              carry the trace on in `traceparent` and `tracestate`. No span has anything of a payload. Spans that the receiver \
+              does not take in time are dropped and counted; no message waits for one. `[telemetry.traces.secret-headers]` \
+              gives names of headers for the requests and references to their values, for example \
+              `Authorization = \"env:OTLP_AUTHORIZATION\"`.",
+    keys: &[
+        key(
+            "endpoint",
+            Text,
+            Value("\"http://127.0.0.1:4318\""),
+            "The receiver, `http://HOST[:PORT][/PATH]` or `https://…`; spans are posted to `/v1/traces` below it.",
+        ),
+        key("secret-headers", Table("[telemetry.traces.secret-headers]"), Said("none"), "Headers of the requests."),
+        key("service-name", Text, Value("\"trackside\""), "What the spans name as their service."),
+        key(
+            "sample-ratio",
+            Other("number, 0 to 1"),
+            Value("1"),
+            "Which share of the messages is traced that come without a `traceparent`. One that comes with it is traced if \
+             its sender's span was.",
+        ),
+        key(
+            "timeout",
+            millis(10, 300_000),
+            Value("\"10s\""),
+            "How long exporting a batch may take, further tries included, before it is lost.",
+        ),
+        key(
+            "max-waiting-spans",
+            Whole(1, 1_000_000),
+            Value("4096"),
+            "How many spans may wait to be exported; further ones are dropped.",
+        ),
+    ],
+};
+
 /// `[runtime]`
 pub(in crate::rules) static RUNTIME: Section = Section {
     title: "[runtime]",
@@ -804,7 +851,7 @@ pub(in crate::rules) static RULE_BREAKER: Section = Section {
 };
 
 /// All sections.
-pub(in crate::rules) static ALL: [&Section; 25] = [
+pub(in crate::rules) static ALL: [&Section; 27] = [
     &FILE,
     &NATS,
     &TLS,
@@ -821,6 +868,8 @@ pub(in crate::rules) static ALL: [&Section; 25] = [
     &ADMIN_TLS,
     &ADMIN_TOKEN,
     &SIDECAR,
+    &TELEMETRY,
+    &TRACES,
     &RUNTIME,
     &JSON,
     &RULES_FILE,

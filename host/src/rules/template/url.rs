@@ -99,6 +99,17 @@ impl ServiceAddress {
         if matches!(rest, "" | "/") { Ok(address) } else { Err(UrlError::More) }
     }
 
+    /// Reads an address that a path of plain characters may follow, which comes without the slash at its end.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse_with_path(text: &str) -> Result<(Self, &str), UrlError> {
+        let (address, rest) = Self::split(text)?;
+        let path = rest.trim_end_matches('/');
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+        if path.bytes().all(plain) { Ok((address, path)) } else { Err(UrlError::More) }
+    }
+
     /// The address that a URL begins with, and the rest of it.
     fn split(text: &str) -> Result<(Self, &str), UrlError> {
         if text.len() > MAX_URL_BYTES {

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::telemetry::{DEFINITIONS, Kind, Unit, reference};
+use crate::telemetry::{DEFINITIONS, Kind, RuleOutcome, Unit, reference};
 
 use super::*;
 
@@ -16,6 +16,8 @@ fn full() -> Metrics {
     metrics.reload_activated(&Revision::from_digest(&[0xab; 32]), UNIX_EPOCH + Duration::from_millis(1_500));
     metrics.reload_rejected();
     let rule = metrics.rule(&RuleName::new("orders").unwrap());
+    rule.tried(RuleOutcome::Published);
+    rule.tried(RuleOutcome::Returned);
     rule.published(3);
     rule.dropped(1);
     rule.dead_lettered("rejected");
@@ -38,6 +40,10 @@ fn full() -> Metrics {
     plugin.called(Duration::from_micros(5), None);
     plugin.called(Duration::from_millis(10), Some("deadline"));
     plugin.instance_created();
+    let traces = metrics.traces();
+    traces.exported(7);
+    traces.dropped();
+    traces.failed(2);
     metrics
 }
 
@@ -71,6 +77,7 @@ fn parse(text: &str) -> (Declared, BTreeMap<String, String>) {
 #[test]
 fn the_help_names_every_value_of_a_label_that_has_few() {
     for (name, values) in [
+        ("trackside_rule_tries", crate::telemetry::RULE_OUTCOMES),
         ("trackside_rule_dead_lettered", crate::telemetry::DEAD_LETTER_CLASSES),
         ("trackside_plugin_faults", crate::telemetry::FAULT_KINDS),
     ] {
@@ -136,6 +143,11 @@ fn what_happened_is_what_is_counted() {
         ("trackside_source_in_flight_bytes{source=\"orders\"}", "700"),
         ("trackside_source_latency_seconds_count{source=\"orders\"}", "1"),
         ("trackside_source_latency_seconds_bucket{le=\"0.0001\",source=\"orders\"}", "1"),
+        ("trackside_rule_tries_total{rule=\"orders\",outcome=\"published\"}", "1"),
+        ("trackside_rule_tries_total{rule=\"orders\",outcome=\"returned\"}", "1"),
+        ("trackside_trace_spans_total{outcome=\"exported\"}", "7"),
+        ("trackside_trace_spans_total{outcome=\"dropped\"}", "1"),
+        ("trackside_trace_spans_total{outcome=\"failed\"}", "2"),
         ("trackside_rule_published_total{rule=\"orders\"}", "3"),
         ("trackside_rule_dead_lettered_total{rule=\"orders\",class=\"rejected\"}", "1"),
         ("trackside_rule_dead_lettered_total{rule=\"orders\",class=\"other\"}", "1"),
@@ -158,4 +170,21 @@ fn counters_of_a_name_live_as_long_as_a_revision_has_the_name() {
     let (_, samples) = parse(&metrics.encode());
     assert_eq!(samples.get("trackside_rule_published_total{rule=\"kept\"}").map(String::as_str), Some("2"));
     assert!(!samples.keys().any(|series| series.contains("\"old\"")), "{samples:#?}");
+}
+
+#[test]
+fn what_is_in_force_again_is_shown_again_and_counts_on() {
+    let metrics = metrics();
+    let (rule, plugin) = (RuleName::new("back").unwrap(), PluginName::new("again").unwrap());
+    let (of_rule, of_plugin) = (metrics.rule(&rule), metrics.plugin(&plugin));
+    of_rule.published(1);
+    metrics.retain(&InUse::default());
+    assert!(!metrics.encode().contains("\"back\""));
+    metrics.show([(&rule, &of_rule)], [(&plugin, &of_plugin)]);
+    of_rule.published(1);
+    metrics.rule(&rule).published(1);
+    of_plugin.instance_created();
+    let (_, samples) = parse(&metrics.encode());
+    assert_eq!(samples.get("trackside_rule_published_total{rule=\"back\"}").map(String::as_str), Some("3"));
+    assert!(samples.keys().any(|series| series.contains("\"again\"")), "{samples:#?}");
 }

@@ -47,7 +47,7 @@ pub(super) async fn run(
 }
 
 /// Books everything in the output stream, and returns when each was stored.
-async fn read(world: &World, books: &mut Books<'_>) -> Result<Vec<SystemTime>> {
+pub(crate) async fn read(world: &World, books: &mut Books<'_>) -> Result<Vec<SystemTime>> {
     let stored = usize::try_from(world.stored(OUT).await?)?;
     let mut times = Vec::with_capacity(stored);
     let consumer = world.jetstream.create_consumer_on_stream(OrderedConfig::default(), OUT).await?;
