@@ -142,7 +142,7 @@ fn every_default_of_the_reference_is_one_that_the_parser_takes() {
         memory_bytes: 64 << 20,
         deadline: Duration::from_millis(100),
         configure_deadline: Duration::from_secs(5),
-        compile_timeout: Duration::from_secs(60),
+        compile_timeout: Duration::from_secs(600),
         compile_memory_bytes: 2 << 30,
         table_elements: 20_000,
         host_calls: 100_000,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use toml::de::DeTable;
 
@@ -16,6 +17,9 @@ use crate::rules::model::{BreakerSettings, Isolation, PluginLimits, PluginSettin
 use crate::rules::reference::{self, STANDARD_PLUGINS, Section};
 use crate::rules::suggest;
 use crate::rules::table::{File, Problems, Table};
+
+/// What is in the binary is nobody's bomb, and a slow machine may take its time.
+const STANDARD_COMPILE_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// The plugins with a table, and the names of all of them, those with errors included. `secrets` are the names that
 /// grants can refer to.
@@ -32,7 +36,8 @@ pub(super) fn plugins(
             if !table.has("path") && !table.has("oci") && !STANDARD_PLUGINS.contains(&name.as_str()) {
                 table.missing("path");
             }
-            plugins.insert(name.clone(), settings(&table, directory, keys, secrets));
+            let part_of_the_binary = !table.has("path") && !table.has("oci");
+            plugins.insert(name.clone(), settings(&table, part_of_the_binary, directory, keys, secrets));
         }
         names.push(name);
     }
@@ -46,7 +51,7 @@ impl Default for PluginSettings {
             let (source, problems, entries) = (SourceText::new("", ""), Problems::default(), DeTable::new());
             let file = File { source: &source, problems: &problems };
             let table = Table::open(file, &reference::PLUGIN, 0..0, &entries);
-            PluginSettings { location: None, ..settings(&table, Path::new(""), &Keys::default(), &[]) }
+            PluginSettings { location: None, ..settings(&table, true, Path::new(""), &Keys::default(), &[]) }
         });
         DEFAULTS.clone()
     }
@@ -54,10 +59,16 @@ impl Default for PluginSettings {
 
 /// What its table says about a plugin that comes from somewhere else: its limits.
 pub(in crate::rules) fn limits(table: &Table<'_>, directory: &Path) -> PluginSettings {
-    settings(table, directory, &Keys::default(), &[])
+    settings(table, false, directory, &Keys::default(), &[])
 }
 
-fn settings(table: &Table<'_>, directory: &Path, keys: &Keys, secrets: &[SecretName]) -> PluginSettings {
+fn settings(
+    table: &Table<'_>,
+    part_of_the_binary: bool,
+    directory: &Path,
+    keys: &Keys,
+    secrets: &[SecretName],
+) -> PluginSettings {
     let memory_bytes = table.size("memory").unwrap_or_default();
     let recycle_above_bytes = table.size("recycle-above").unwrap_or(memory_bytes / 4 * 3);
     if recycle_above_bytes > memory_bytes {
@@ -75,7 +86,11 @@ fn settings(table: &Table<'_>, directory: &Path, keys: &Keys, secrets: &[SecretN
             memory_bytes,
             deadline: table.duration("deadline"),
             configure_deadline: table.duration("configure-deadline"),
-            compile_timeout: table.duration("compile-timeout"),
+            compile_timeout: if part_of_the_binary && !table.has("compile-timeout") {
+                STANDARD_COMPILE_TIMEOUT
+            } else {
+                table.duration("compile-timeout")
+            },
             compile_memory_bytes: table.size("compile-memory").unwrap_or_default(),
             table_elements: table.number("table-elements"),
             host_calls: table.number("host-calls"),

@@ -239,7 +239,8 @@ pub(in crate::rules) static PLUGIN: Section = Section {
             "compile-timeout",
             millis(100, HOUR),
             Value("\"1m\""),
-            "Time to compile the component, where that is not in the cache. What takes longer is refused.",
+            "Time to compile the component, where that is not in the cache. What takes longer is refused. Standard \
+             plugins have ten minutes unless their tables say otherwise.",
         ),
         key(
             "compile-memory",
