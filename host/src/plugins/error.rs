@@ -115,8 +115,8 @@ pub enum LoadError {
     },
     /// It takes the compiler too long.
     #[error(
-        "it is not compiled after {limit:?}, its `compile-timeout`: raise that if the component is to be trusted, or give \
-         a smaller one"
+        "it is not compiled after {limit:?}, its `compile-timeout`: try again if the machine was busy; otherwise raise that \
+         if the component is to be trusted, or give a smaller one"
     )]
     CompileTime {
         /// How long it was given.
