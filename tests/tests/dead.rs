@@ -130,6 +130,11 @@ async fn what_a_rule_rejects_is_listed_shown_and_replayed_once_the_rule_is_mende
     assert!(page.contains("\n  Region: eu\n  Region: de\n"), "{page}");
     assert!(page.ends_with("bytes\n{ \"card\":\"4111111111111111\",\"n\": 1.50 }\n"), "{page}");
 
+    let stored = server.stored("DEAD", 1).await;
+    let failing = dead("replay", &setup, &["--dry-run"]).lines();
+    let first = "Trackside-Dead-First-Time";
+    assert_eq!(failing[0]["headers"][first].as_str(), stored[0].header(first), "{failing:?}");
+
     setup.write("schemas/order.json", json!({ "type": "object" }).to_string());
     let previewed = dead("replay", &setup, &["--dry-run"]).lines();
     assert_eq!((previewed.len(), &previewed[0]["outcome"]), (1, &json!("published")));

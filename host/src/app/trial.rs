@@ -107,7 +107,7 @@ impl Trial {
         for (source, rules) in takers.into_iter().filter(|(_, rules)| !rules.is_empty()) {
             let run = |rule| (rule, runner.run(plan, &plan.rules[rule], &self.message, &origin, &[]));
             let outcomes: Vec<_> = rules.into_iter().map(run).collect();
-            all.extend(observations(plan, source, &self.message, &origin, &outcomes));
+            all.extend(observations(plan, source, &self.message, &origin, &outcomes, None));
         }
         if all.is_empty() {
             all.push(Observation::unmatched(subject, nobody));

@@ -90,7 +90,8 @@ impl<'a> Replayer<'a> {
     /// Why there would be no replay.
     pub async fn preview(&mut self, letter: &Letter) -> Result<Vec<Observation>, String> {
         let Tried { message, origin, outcomes } = self.run(letter).await?;
-        let mut observed = observations(self.plan, &letter.source, &message, &origin, &outcomes);
+        let mut observed =
+            observations(self.plan, &letter.source, &message, &origin, &outcomes, Some(letter.tries.first));
         for observation in &mut observed {
             observation.message = Some(letter.sequence);
             if let Some(Value::Object(headers)) = &mut observation.headers {

@@ -95,7 +95,8 @@ impl Observation {
     }
 }
 
-/// What became of a message in the rules that took it; one observation says so if none did.
+/// What became of a message in the rules that took it; one observation says so if none did. `first` is when it was first
+/// tried, if not just now.
 #[must_use]
 pub fn observations(
     plan: &Plan,
@@ -103,13 +104,14 @@ pub fn observations(
     message: &Message,
     origin: &Arc<Origin>,
     outcomes: &[(usize, Outcome)],
+    first: Option<SystemTime>,
 ) -> Vec<Observation> {
     if outcomes.is_empty() {
         let reason = format!("no rule of source `{source}` takes this subject");
         return vec![Observation::unmatched(message.subject.as_str(), reason)];
     }
     let now = SystemTime::now();
-    let tries = Tries { count: origin.delivery, first: now, last: now };
+    let tries = Tries { count: origin.delivery, first: first.unwrap_or(now), last: now };
     let of_rule = |(position, outcome): &(usize, Outcome)| {
         let became = (&outcome.outputs[..], &outcome.dropped[..], outcome.failure.as_ref());
         of_rule(plan, &plan.rules[*position], source, message, origin, became, &tries)

@@ -60,7 +60,10 @@ pub enum LoadError {
         names: String,
     },
     /// It imports what it was not granted.
-    #[error("it imports {imports}: if it is to have that, add `grants = [{grants}]` to its [plugins.NAME] table")]
+    #[error(
+        "it imports {imports}: if it is to have that, add `grants = [{grants}]` to its [plugins.NAME] table, or for \
+         `trackside plugin test` to the `limits` of its cases"
+    )]
     Ungranted {
         /// Each import, with the grant that it takes.
         imports: String,
@@ -115,8 +118,8 @@ pub enum LoadError {
     },
     /// It takes the compiler too long.
     #[error(
-        "it is not compiled after {limit:?}, its `compile-timeout`: raise that if the component is to be trusted, or give \
-         a smaller one"
+        "it is not compiled after {limit:?}, its `compile-timeout`: try again if the machine was busy; otherwise raise that \
+         if the component is to be trusted, or give a smaller one"
     )]
     CompileTime {
         /// How long it was given.

@@ -21,7 +21,7 @@ fn a_plugin_that_logs_is_refused_without_the_grant_and_the_error_names_import_an
     assert_eq!(
         refused(hostile::component("log"), Grants::default()).to_string(),
         "it imports `trackside:plugin/log@0.1.0`, which takes the grant `log`: if it is to have that, add \
-         `grants = [\"log\"]` to its [plugins.NAME] table"
+         `grants = [\"log\"]` to its [plugins.NAME] table, or for `trackside plugin test` to the `limits` of its cases"
     );
     load_with_log("log");
 }

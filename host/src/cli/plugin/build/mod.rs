@@ -32,6 +32,12 @@ pub(in crate::cli) struct Arguments {
 /// Runs the command.
 pub(super) fn build(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let project = Project::open(&arguments.directory)?;
+    let file = arguments.output.clone().unwrap_or_else(|| arguments.directory.join(format!("{}.wasm", project.name)));
+    // First, since building may take minutes.
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder)
+            .map_err(|error| Failure::new(format!("{} cannot be made: {error}", folder.display())))?;
+    }
     let component = match project.language {
         Language::Rust => rust::component(&project),
         Language::Python => python::component(&project),
@@ -41,7 +47,6 @@ pub(super) fn build(arguments: &Arguments) -> Result<ExitCode, Failure> {
     }?;
     let inspection = Inspection::of(&component).map_err(|error| Failure::new(error.to_string()))?;
     let contract = inspection.contract().map_err(|error| Failure::new(error.to_string()))?;
-    let file = arguments.output.clone().unwrap_or_else(|| arguments.directory.join(format!("{}.wasm", project.name)));
     std::fs::write(&file, &component)
         .map_err(|error| Failure::new(format!("{} cannot be written: {error}", file.display())))?;
     let size = human_size(component.len() as u64);
