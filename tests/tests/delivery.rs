@@ -192,8 +192,8 @@ async fn under_contention_urgent_messages_go_first_and_the_others_go_on() {
     let low: Vec<bool> = stored.iter().map(|stored| stored.subject == "clean.low").collect();
     let last_high = low.iter().rposition(|low| !low).expect("there are urgent ones");
     let meanwhile = low[..last_high].iter().filter(|low| **low).count();
-    // One in 17, besides what a lane took before the urgent ones came.
-    assert!((count / 17..count / 4).contains(&meanwhile), "{meanwhile} went before the last of {count} urgent ones");
+    // One in 17, give or take what a lane took before those of the other source came.
+    assert!((count / 20..count / 4).contains(&meanwhile), "{meanwhile} went before the last of {count} urgent ones");
     let waited = low[..last_high].split(|low| *low).map(<[bool]>::len).max().unwrap_or(0);
     assert!(waited <= 64, "{waited} urgent ones in a row");
 }
