@@ -51,10 +51,10 @@ pub(crate) async fn build(workspace: &Workspace) -> Result<()> {
     shell::run("building the workspace", &mut cargo, BUILD_LIMIT).await
 }
 
-/// The workspace's tests, with what they need in variables.
+/// The workspace's tests, with what they need in variables. One run tells all that fail.
 async fn tests(workspace: &Workspace, server: &nats::Server, needs: [(&str, PathBuf); 4]) -> Result<()> {
     let mut cargo = workspace.cargo();
-    cargo.args(["test", "--workspace"]).env("NATS_SERVER", &server.path).envs(needs);
+    cargo.args(["test", "--workspace", "--no-fail-fast"]).env("NATS_SERVER", &server.path).envs(needs);
     cargo.env("TRACKSIDE_BIN", workspace.target.join("debug").join("trackside"));
     shell::run("the workspace's tests", &mut cargo, BUILD_LIMIT).await
 }
