@@ -92,6 +92,20 @@ impl Process {
             status => bail!("{} ended with {status} on SIGTERM; {}", self.name, self.log_tail()),
         }
     }
+
+    /// Waits until the process has ended by itself.
+    ///
+    /// # Errors
+    /// When it has not within the limit (it is killed then), or ended with another exit code than 0.
+    pub(crate) async fn ended(mut self, limit: Duration) -> Result<()> {
+        let Ok(status) = tokio::time::timeout(limit, self.child.wait()).await else {
+            bail!("{} did not end within {} s; {}", self.name, limit.as_secs(), self.log_tail());
+        };
+        match status? {
+            status if status.success() => Ok(()),
+            status => bail!("{} ended with {status}; {}", self.name, self.log_tail()),
+        }
+    }
 }
 
 /// Waits for Ctrl-C or SIGTERM.

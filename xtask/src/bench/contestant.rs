@@ -10,6 +10,7 @@ use async_nats::jetstream::consumer::PullConsumer;
 use tokio::process::Command;
 
 use super::config::{self, Places, Shape};
+use super::flame::{self, Recording};
 use super::task::{Task, Transport};
 use super::work::Work;
 use super::world::{SOURCE, World};
@@ -49,6 +50,8 @@ pub(crate) struct Programs {
     pub(crate) trackside: Option<PathBuf>,
     /// The folder of the stages in other languages; without it, they are left out.
     pub(crate) guests: Option<PathBuf>,
+    /// Where flame graphs of Trackside go, if there are to be any.
+    pub(crate) flames: Option<PathBuf>,
 }
 
 /// One of them, running.
@@ -64,6 +67,8 @@ pub(crate) struct Running {
     /// How long Trackside took until it was ready.
     pub(crate) ready_after: Option<Duration>,
     is_ours: bool,
+    /// What watches it, with the title and the file of the picture.
+    recording: Option<(Recording, String, PathBuf)>,
 }
 
 /// Tells the runs of this process apart.
@@ -125,8 +130,17 @@ impl Contestant {
             admin::wait_until_ready(&mut process, admin).await?;
             ready_after = Some(start.elapsed());
         }
+        let recording = match (&programs.flames, &self.kind) {
+            // What has no label is in no table: it is only started.
+            (Some(flames), Kind::Trackside(_)) if !self.label.is_empty() => {
+                let pid = process.id().context("it has ended")?;
+                let file = flames.join(flame::file_name(transport, &self.label));
+                Some((Recording::start(pid, world.folder())?, format!("{transport}: {}", self.label), file))
+            }
+            _ => None,
+        };
         let is_ours = !matches!(self.kind, Kind::Peer(_));
-        Ok(Running { process, task, admin, sidecar, config, ready_after, is_ours })
+        Ok(Running { process, task, admin, sidecar, config, ready_after, is_ours, recording })
     }
 }
 
@@ -168,6 +182,9 @@ impl Running {
     /// When one of our own does not end as it should. How a peer ends is its own business.
     pub(crate) async fn stop(self, world: &World) -> Result<()> {
         let ended = self.process.stop(STOP_LIMIT).await;
+        if let Some((recording, title, file)) = self.recording {
+            recording.draw(&title, &file).await?;
+        }
         if self.task.transport == Transport::JetStream {
             let _ = world.jetstream.delete_consumer_from_stream(&self.task.durable, &self.task.stream).await;
         }

@@ -7,6 +7,7 @@ mod arrivals;
 mod books;
 mod config;
 mod contestant;
+mod flame;
 mod goals;
 mod guests;
 mod latency;
@@ -61,6 +62,10 @@ pub(crate) struct Args {
     /// Another program that does the same, as docs/benchmarks.md explains; may be repeated
     #[arg(long = "peer", value_name = "NAME=COMMAND")]
     peers: Vec<Peer>,
+    /// Have `perf` watch Trackside, and draw where its time goes into docs/benchmarks; what is measured meanwhile is
+    /// slower, and is not written
+    #[arg(long, requires = "only")]
+    flames: bool,
     /// Messages of each run, in place of what the scenario says
     #[arg(long, value_parser = clap::value_parser!(u32).range(100..))]
     messages: Option<u32>,
@@ -127,6 +132,7 @@ pub(crate) async fn measure(workspace: &Workspace, measure: &MeasureArgs) -> Res
         relay: std::env::current_exe()?,
         trackside: measure.trackside.clone(),
         guests: measure.guests.clone(),
+        flames: args.flames.then(|| workspace.root.join("docs/benchmarks")),
     };
     let number = |number: Option<u32>| number.map(|number| number as usize);
     let extent = Extent { quick: args.quick, messages: number(args.messages), rounds: number(args.rounds) };
