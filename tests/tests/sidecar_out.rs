@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::sync::Semaphore;
 use trackside_tests::app::{self, App, Seen, Subscriber, ask};
-use trackside_tests::{Server, Setup, Stored, Trackside, free_port, until};
+use trackside_tests::{Authority, Server, Setup, Stored, Trackside, free_port, until};
 
 const DURABLE: &str = "trackside-orders";
 
@@ -683,4 +683,44 @@ async fn what_the_document_shows_works_as_it_is_written() {
     assert!(acknowledged.success());
     assert!(world.settled().await.is_empty(), "nothing is dead");
     drop((subscriber, trackside));
+}
+
+#[tokio::test]
+async fn a_service_by_https_gets_nothing_until_its_certificate_is_trusted_and_then_gets_it() {
+    let (trusted, strange) = (Authority::new(), Authority::new());
+    let port = free_port();
+    let impostor = App::start_tls(port, &strange.certify(), async |_| (204, None)).await;
+    let url = impostor.url();
+    assert!(url.starts_with("https://"));
+    let rule = format!(
+        "[rule.routes]\ndefault = \"{url}/orders\"\n[rule.on-failure]\ndead-letter = \"dead.orders\"\n\
+         tries = 1\nbackoff = [\"10ms\"]\n"
+    );
+    let world = world(&url, &rule).await;
+    let authorities = world.setup.path().with_file_name("ca.pem");
+    std::fs::write(&authorities, trusted.pem()).expect("a file in a temporary folder");
+    let authorities = authorities.to_str().expect("a name of UTF-8");
+    for number in 0..3 {
+        world.publish("orders.eu", &format!("{{\"n\":{number}}}")).await;
+    }
+    let environment = [("SSL_CERT_FILE", authorities)];
+    let mut trackside = Trackside::spawn(world.setup.path(), &world.setup.admin, &environment);
+    until("the admin API", async || tokio::net::TcpStream::connect(&world.setup.admin).await.ok()).await;
+    unready(&trackside, &format!("service {url}: invalid peer certificate")).await;
+    until("all to be under way", async || {
+        let metrics = trackside.metrics().await;
+        let in_flight = metrics.get("trackside_source_in_flight_messages{source=\"orders\"}")?;
+        (*in_flight > 2.5).then_some(())
+    })
+    .await;
+    assert!(impostor.kill().is_empty(), "nothing is sent before the certificate was looked at");
+
+    let app = App::start_tls(port, &trusted.certify(), async |_| (204, None)).await;
+    let mut bodies = app.took(3).await;
+    bodies.sort();
+    assert_eq!(bodies, ["{\"n\":0}", "{\"n\":1}", "{\"n\":2}"]);
+    trackside.ready().await;
+    assert!(world.settled().await.is_empty(), "waiting used up no try");
+    let missing = trackside.log().lines().filter(|line| line.contains("the service is not there")).count();
+    assert_eq!(missing, 1, "it is said once: {}", trackside.log());
 }
