@@ -304,8 +304,8 @@ async fn a_start_that_fails_says_why_in_a_line_of_json_and_shows_no_secret() {
     setup.write("key.pem", format!("-----BEGIN PRIVATE KEY-----\n{SECRET}\n-----END PRIVATE KEY-----\n"));
     setup.write("cert.pem", Authority::new().certify().certificate);
     let files = "cert = \"cert.pem\"\nkey = \"key.pem\"\n";
-    fails(&format!("{config}[admin.tls]\n{files}"), "key.pem` of `[admin.tls]` cannot be used");
-    fails(&format!("{config}[nats.tls]\n{files}"), "cannot use the TLS file");
+    fails(&format!("{config}[admin.tls]\n{files}"), "do not go together");
+    fails(&format!("{config}[nats.tls]\nca = \"key.pem\"\n"), "cannot use the TLS file");
     let strict = Server::start_with(&["--user", "trackside", "--pass", "another"]).await;
     fails(&config.replace(&server.url(), &strict.url()), "refused the connection");
     setup.write("secrets/mask.key", SECRET);
