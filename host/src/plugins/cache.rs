@@ -1,10 +1,11 @@
-//! Compiled components on disk. Compiling a language runtime takes seconds, reading it back some milliseconds.
+//! Compiled components on disk. Compiling a language runtime takes seconds, reading it back some milliseconds. Entries are
+//! mapped, so only what is used of them takes memory, and instances of several processes share it.
 //!
 //! The cache is a convenience: whatever goes wrong with it costs a compilation and a warning, never a start.
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::hash::{Hash, Hasher};
-use std::io::{self, Write};
+use std::io::{self, BufRead as _, Read as _, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -17,6 +18,9 @@ use wasmtime::component::Component;
 const MAX_CACHE_BYTES: u64 = 512 << 20;
 
 const EXTENSION: &str = "cwasm";
+
+/// Bytes of the SHA-256 that an entry ends with.
+const DIGEST_BYTES: u64 = 32;
 
 /// A file that is being written for longer than this belongs to nobody.
 const ABANDONED_AFTER: Duration = Duration::from_secs(3600);
@@ -46,20 +50,26 @@ impl Cache {
     /// The compiled form of the component with this digest, if it is there and undamaged.
     pub(super) fn get(&self, engine: &Engine, digest: &[u8; 32]) -> Option<Component> {
         let path = self.path(digest);
-        let mut entry = fs::read(&path).ok()?;
-        let body = entry.len().checked_sub(32)?;
-        let trailer = entry.split_off(body);
-        if Sha256::digest(&entry)[..] != trailer[..] {
+        let whole = match is_whole(&path) {
+            Ok(whole) => whole,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "a cache entry cannot be read");
+                return None;
+            }
+        };
+        if !whole {
             tracing::warn!(path = %path.display(), "a damaged cache entry is replaced");
             return None;
         }
-        // SAFETY: `deserialize` asks for bytes that the compiler of a compatible engine made, since it runs
-        // the machine code in them. The file's name is a hash over the engine's settings and version, so another
-        // engine's bytes are under another name (and wasmtime checks again). Its folder belongs to this user and
-        // nobody else can write to it, which `prepare` checked, so only this program, or somebody who could replace
-        // this program, put it there. What a disk or a crash does to it, the digest shows.
+        // SAFETY: `deserialize_file` asks for a file that the compiler of a compatible engine made, since it runs
+        // the machine code in it, and that does not change while it is mapped. The file's name is a hash over the
+        // engine's settings and version, so another engine's bytes are under another name (and wasmtime checks again).
+        // Its folder belongs to this user and nobody else can write to it, which `prepare` checked, so only this program,
+        // or somebody who could replace this program, put it there; and this program replaces entries as a whole, under
+        // new inodes. What a disk or a crash does to it, the digest shows.
         #[allow(unsafe_code, reason = "argued above")]
-        let component = unsafe { Component::deserialize(engine, &entry) };
+        let component = unsafe { Component::deserialize_file(engine, &path) };
         match component {
             Ok(component) => {
                 touch(&path);
@@ -93,6 +103,26 @@ impl Cache {
         let key = Sha256::new_with_prefix(self.engine).chain_update(digest).finalize();
         self.folder.join(hex::encode(key)).with_extension(EXTENSION)
     }
+}
+
+/// Whether an entry ends with the digest of what is before it.
+fn is_whole(path: &Path) -> io::Result<bool> {
+    let mut file = fs::File::open(path)?;
+    let Some(body) = file.metadata()?.len().checked_sub(DIGEST_BYTES) else { return Ok(false) };
+    let mut hash = Sha256::new();
+    let mut reader = io::BufReader::with_capacity(1 << 16, (&mut file).take(body));
+    loop {
+        let chunk = reader.fill_buf()?;
+        if chunk.is_empty() {
+            break;
+        }
+        hash.update(chunk);
+        let length = chunk.len();
+        reader.consume(length);
+    }
+    let mut trailer = Vec::new();
+    file.take(DIGEST_BYTES).read_to_end(&mut trailer)?;
+    Ok(hash.finalize()[..] == trailer[..])
 }
 
 /// Makes the folder if need be and checks that nobody else can put files there.

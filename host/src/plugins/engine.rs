@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use trackside_json::Limits;
 use wasmtime::component::{Component, HasSelf, Linker};
-use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, ProfilingStrategy};
 
 use crate::rules::PluginLimits;
 
@@ -44,6 +44,9 @@ const MAX_INSTANCE_BYTES: usize = 8 << 20;
 /// Memory that a slot keeps between instances, so that the next one does not wait for the kernel.
 const KEEP_RESIDENT_BYTES: usize = 512 << 10;
 const KEEP_TABLE_RESIDENT_BYTES: usize = 32 << 10;
+
+/// With this in the environment, `/tmp/perf-PID.map` tells profilers such as `perf` the names of guests' functions.
+const PERF_MAP: &str = "TRACKSIDE_PERF_MAP";
 
 /// Slots that are kept warm for a plugin that may come back; with the above, 8 MiB at most.
 const WARM_SLOTS: u32 = 16;
@@ -108,6 +111,9 @@ impl Engine {
         let refused = |error: wasmtime::Error| EngineError::Wasmtime(format!("{error:#}"));
         let mut config = config();
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(max_instances)));
+        if std::env::var_os(PERF_MAP).is_some() {
+            config.profiler(ProfilingStrategy::PerfMap);
+        }
         let wasmtime = wasmtime::Engine::new(&config).map_err(refused)?;
         let mut bare = Linker::new(&wasmtime);
         bindings::Plugin::add_to_linker::<_, HasSelf<Guest>>(&mut bare, |guest| guest).map_err(refused)?;
@@ -173,16 +179,19 @@ impl Engine {
             CompileIn::ThisProcess => engine.precompile_component(bytes).map_err(failed)?,
             CompileIn::Child(program) => compile::in_child(program, bytes, limits)?,
         };
+        if let Some(cache) = cache {
+            cache.put(&compiled, digest);
+            if let Some(cached) = cache.get(engine, digest) {
+                return Ok(cached);
+            }
+        }
         // SAFETY: `deserialize` asks for bytes that the compiler of a compatible engine made, since it runs the machine
         // code in them. They are what `precompile_component` returned, here or in a process of this very program that
         // was started for it, and came through a pipe that nobody else has an end of. The component decides what is in
         // them as much as it would here.
         #[allow(unsafe_code, reason = "argued above")]
-        let component = unsafe { Component::deserialize(engine, &compiled) }.map_err(failed)?;
-        if let Some(cache) = cache {
-            cache.put(&compiled, digest);
-        }
-        Ok(component)
+        let component = unsafe { Component::deserialize(engine, &compiled) };
+        component.map_err(failed)
     }
 }
 

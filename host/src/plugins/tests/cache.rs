@@ -39,6 +39,19 @@ fn what_was_compiled_once_is_read_back_by_another_engine() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn what_is_in_the_cache_is_mapped_and_takes_no_memory_of_its_own() {
+    let folder = tempfile::tempdir().expect("a directory");
+    for engine in [engine(folder.path()), engine(folder.path())] {
+        let plugin = engine.load(source(hostile::component("forward"), settings())).expect("it loads");
+        let maps = fs::read_to_string("/proc/self/maps").expect("Linux tells");
+        let entry = entries(folder.path()).pop().expect("an entry");
+        assert!(maps.contains(entry.to_str().expect("a plain path")), "{maps}");
+        drop(plugin);
+    }
+}
+
+#[test]
 fn what_is_in_the_cache_needs_no_compiler_and_what_is_not_needs_one() {
     let folder = tempfile::tempdir().expect("a directory");
     runs(&engine(folder.path()), "forward");
