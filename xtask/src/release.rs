@@ -19,3 +19,15 @@ pub(crate) async fn build(workspace: &Workspace) -> Result<PathBuf> {
     println!("trackside: {}, {}", workspace.shown(&binary), human_size(size));
     Ok(binary)
 }
+
+/// The same for profilers: with frame pointers, by which stacks are read through guests as well, in a target directory of its
+/// own, since everything is compiled anew.
+pub(crate) async fn build_for_profiling(workspace: &Workspace) -> Result<PathBuf> {
+    wasm::build_plugins(workspace).await?;
+    let target = workspace.target.join("flames");
+    let mut cargo = workspace.cargo();
+    cargo.args(["build", "--release", "--package", "trackside", "--bin", "trackside", "--target-dir"]).arg(&target);
+    cargo.env("RUSTFLAGS", "-Cforce-frame-pointers=yes");
+    shell::run("building trackside with frame pointers", &mut cargo, BUILD_LIMIT).await?;
+    Ok(target.join("release").join("trackside"))
+}

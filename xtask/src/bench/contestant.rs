@@ -118,6 +118,9 @@ impl Contestant {
                 let binary = programs.trackside.as_deref().context("no trackside was built")?;
                 let mut command = Command::new(binary);
                 command.arg("run").arg(&config);
+                if programs.flames.is_some() {
+                    command.env("TRACKSIDE_PERF_MAP", "1");
+                }
                 ("trackside", command, Some(format!("http://{admin}")))
             }
         };

@@ -16,8 +16,8 @@ use crate::shell;
 
 /// Samples a second of each thread, away from the beat of anything that happens every millisecond.
 const SAMPLES: &str = "397";
-/// How stacks are read: by the unwind tables, which the release build has, with so many bytes of each stack.
-const STACKS: &str = "dwarf,16384";
+/// How stacks are read: by frame pointers, which this build has, as compiled guests do.
+const STACKS: &str = "fp";
 const END_LIMIT: Duration = Duration::from_secs(60);
 const SCRIPT_LIMIT: Duration = Duration::from_secs(300);
 
@@ -25,6 +25,8 @@ const SCRIPT_LIMIT: Duration = Duration::from_secs(300);
 pub(crate) struct Recording {
     perf: Process,
     samples: PathBuf,
+    /// Where the process says how guests' functions are called.
+    names: PathBuf,
 }
 
 impl Recording {
@@ -34,7 +36,8 @@ impl Recording {
         let mut command = Command::new("perf");
         command.args(["record", "--freq", SAMPLES, "--call-graph", STACKS, "--pid", &pid.to_string(), "--output"]);
         let perf = Process::start("perf", command.arg(&samples), folder);
-        Ok(Self { perf: perf.context("flame graphs need `perf` (Debian: linux-perf)")?, samples })
+        let perf = perf.context("flame graphs need `perf` (Debian: linux-perf)")?;
+        Ok(Self { perf, samples, names: PathBuf::from(format!("/tmp/perf-{pid}.map")) })
     }
 
     /// Draws what was seen, once the process has ended.
@@ -44,6 +47,8 @@ impl Recording {
         // Looking up what was inlined takes minutes, and the frames around it say enough.
         script.args(["script", "--no-inline", "--input"]).arg(&self.samples);
         let stacks = shell::capture("perf script", &mut script, SCRIPT_LIMIT).await?;
+        // Nobody else takes it away; without guests there is none.
+        let _ = fs::remove_file(&self.names);
         let mut folded = Vec::new();
         Folder::default().collapse(BufReader::new(Cursor::new(stacks)), &mut folded)?;
         let folded = String::from_utf8(folded).context("perf wrote names that are no text")?;

@@ -5,6 +5,7 @@
 
 mod arrivals;
 mod books;
+mod bounds;
 mod config;
 mod contestant;
 mod flame;
@@ -96,7 +97,10 @@ pub(crate) struct MeasureArgs {
 /// Builds everything in release, and has it measured.
 pub(crate) async fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let server = nats::provision(workspace).await?;
-    let trackside = release::build(workspace).await?;
+    let trackside = match args.flames {
+        true => release::build_for_profiling(workspace).await?,
+        false => release::build(workspace).await?,
+    };
     let mut cargo = workspace.cargo();
     cargo.args(["build", "--release", "--package", "xtask", "--bin", "xtask"]);
     shell::run("building the load, the relay and the arrival check", &mut cargo, BUILD_LIMIT).await?;

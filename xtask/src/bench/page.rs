@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::goals;
 use super::machine::Machine;
 use super::plot;
 use super::results::Results;
 use super::tables;
+use super::{bounds, goals};
 
 /// The parts of the page that do not change.
 const HOW: &str = include_str!("page/how.md");
@@ -61,6 +61,7 @@ impl Page<'_> {
              most.\n"
                 .to_owned(),
             tables::goals(goals::all(self.results).into_iter()).unwrap_or_default(),
+            bounds::text(&goals::all(self.results)),
             self.throughput(),
             self.latency(),
             self.results.sidecar.as_ref().map(|table| {
