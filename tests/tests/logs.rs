@@ -6,20 +6,23 @@ use async_nats::jetstream::{self, stream};
 use serde_json::Value;
 use trackside_tests::app::App;
 use trackside_tests::http::{post, send};
-use trackside_tests::{Server, Setup, Trackside, command_with, free_port, hostile, until};
+use trackside_tests::{Authority, Server, Setup, Trackside, command_with, free_port, hostile, until};
 
-/// Part of every value that no line may show.
-const PLANTED: &str = "4111planted";
+/// Part of every secret. No line may show it.
+const SECRET: &str = "4111planted";
+
+/// Part of every payload and header. It has nothing of a secret, or it would be hidden as one is.
+const CARRIED: &str = "carried5500";
 
 /// What the secrets of the configuration refer to.
 fn secrets() -> [(&'static str, String); 5] {
     [
-        ("NATS_PASSWORD", format!("{PLANTED}-password")),
-        ("OPS_TOKEN", format!("{PLANTED}-token-of-the-admin-api-000000000000")),
+        ("NATS_PASSWORD", format!("{SECRET}-password")),
+        ("OPS_TOKEN", format!("{SECRET}-token-of-the-admin-api-000000000000")),
         // 32 bytes in Base64.
-        ("MASK_KEY", format!("{PLANTED}{:A<32}=", "")),
-        ("OTLP_AUTHORIZATION", format!("Bearer {PLANTED}-of-the-collector")),
-        ("GEO_KEY", format!("{PLANTED}-key-of-a-plugin")),
+        ("MASK_KEY", format!("{SECRET}{:A<32}=", "")),
+        ("OTLP_AUTHORIZATION", format!("Bearer {SECRET}-of-the-collector")),
+        ("GEO_KEY", format!("{SECRET}-key-of-a-plugin")),
     ]
 }
 
@@ -30,7 +33,7 @@ fn environment<'a>(secrets: &'a [(&'static str, String)]) -> Vec<(&'static str, 
 /// Rules by the name that is also the second token of their subject: what they have beside `default = "clean.NAME"`, and
 /// what is published to them. None keeps dead letters unless it says so, so that the log is what tells of failures.
 fn rules(service: &str) -> Vec<(&'static str, String, String)> {
-    let json = format!("{{\"card\":\"{PLANTED} 1\",\"{PLANTED}-name\":1,\"region\":\"eu\"}}");
+    let json = format!("{{\"card\":\"{CARRIED} 1\",\"{CARRIED}-name\":1,\"region\":\"eu\"}}");
     let stage = |plugin: &str, with: &str| format!("stage = [{{ plugin = {plugin:?}, with = {with} }}]\n");
     let quote = "stage = [{ plugin = \"quote\" }]\n";
     let validate = stage("validate", "{ schema = \"schemas/order.json\" }");
@@ -40,24 +43,24 @@ fn rules(service: &str) -> Vec<(&'static str, String, String)> {
     );
     let mut rules = vec![
         ("invalid", validate.clone(), json.clone()),
-        ("unparsed", validate, format!("{{\"card\":{PLANTED}}}")),
-        ("masked", mask.clone(), format!("[{PLANTED}")),
+        ("unparsed", validate, format!("{{\"card\":{CARRIED}}}")),
+        ("masked", mask.clone(), format!("[{CARRIED}")),
         ("jq", stage("transform", "{ jq = \".card | error\" }"), json.clone()),
         ("jq-type", stage("transform", "{ jq = \".card.number\" }"), json.clone()),
-        ("jq-json", stage("transform", "{ jq = \".\" }"), format!("{{\"card\":{PLANTED}")),
+        ("jq-json", stage("transform", "{ jq = \".\" }"), format!("{{\"card\":{CARRIED}")),
         ("cel", stage("route", "{ when = [{ if = \"body.card > 5\", to = \"default\" }] }"), json.clone()),
-        ("reject", quote.to_owned(), format!("x{PLANTED}")),
-        ("give-up", quote.to_owned(), format!("f{PLANTED}")),
-        ("retry", quote.to_owned(), format!("r{PLANTED}")),
-        ("stray", quote.to_owned(), format!("o{PLANTED}")),
-        ("trap", quote.to_owned(), format!("t{PLANTED}")),
-        ("deadline", quote.to_owned(), format!("e{PLANTED}")),
+        ("reject", quote.to_owned(), format!("x{CARRIED}")),
+        ("give-up", quote.to_owned(), format!("f{CARRIED}")),
+        ("retry", quote.to_owned(), format!("r{CARRIED}")),
+        ("stray", quote.to_owned(), format!("o{CARRIED}")),
+        ("trap", quote.to_owned(), format!("t{CARRIED}")),
+        ("deadline", quote.to_owned(), format!("e{CARRIED}")),
         ("untemplated", "routes.default = \"clean.{json:$.card}\"\n".to_owned(), json.clone()),
         ("unstored", "routes.default = { subject = \"gone.orders\", confirm = \"stream\" }\n".to_owned(), json.clone()),
         ("refused", format!("routes.default = \"{service}/400\"\n"), json.clone()),
         ("unavailable", format!("routes.default = \"{service}/503\"\n"), json.clone()),
-        ("letter", format!("{quote}on-failure.dead-letter = \"full.orders\"\n"), format!("x{PLANTED}")),
-        ("buried", format!("{quote}on-failure.dead-letter = \"dead.orders\"\n"), format!("x{PLANTED}")),
+        ("letter", format!("{quote}on-failure.dead-letter = \"full.orders\"\n"), format!("x{CARRIED}")),
+        ("buried", format!("{quote}on-failure.dead-letter = \"dead.orders\"\n"), format!("x{CARRIED}")),
     ];
     for (name, rest, _) in &mut rules {
         let route = if rest.contains("routes.default") {
@@ -132,16 +135,16 @@ async fn log_of_all_failures(format: &str) -> String {
     let context = jetstream::new(server.client().await);
     for (name, _, payload) in rules(&service.url()) {
         let mut headers = async_nats::HeaderMap::new();
-        headers.insert("Card", format!("{PLANTED}-header").as_str());
+        headers.insert("Card", format!("{CARRIED}-header").as_str());
         let sent = context.publish_with_headers(format!("orders.{name}"), headers, payload.into()).await;
         sent.expect("the client can publish").await.expect("the stream stores it");
     }
-    let card = format!("{{\"card\":\"{PLANTED}\"}}");
-    let planted = [("Authorization", PLANTED), ("Card", PLANTED), ("Content-Type", "application/json")];
+    let card = format!("{{\"card\":\"{CARRIED}\"}}");
+    let planted = [("Authorization", SECRET), ("Card", CARRIED), ("Content-Type", "application/json")];
     for (path, body, status) in [
         ("/v1/publish/posted.order", card.as_str(), 422),
         ("/v1/publish/nowhere", &card, 404),
-        ("/v1/publish/posted.order?timeout=4111planted", &card, 400),
+        ("/v1/publish/posted.order?timeout=carried5500", &card, 400),
         ("/v1/request/nowhere", &card, 404),
         ("/v1/publish", &card, 400),
     ] {
@@ -149,17 +152,17 @@ async fn log_of_all_failures(format: &str) -> String {
     }
     let event = [("Content-Type", "application/cloudevents+json")];
     assert_eq!(post(&sidecar, "/v1/publish/posted.order", &event, &card).await.status, 400);
-    let stranger = format!("Bearer {PLANTED}-of-a-stranger-00000000000000000000000");
+    let stranger = format!("Bearer {SECRET}-of-a-stranger-00000000000000000000000");
     assert_eq!(send(&setup.admin, "GET", "/v1/rules", &[("Authorization", &stranger)], b"").await.status, 401);
     let operator = format!("Bearer {}", secrets[1].1);
-    let wrong = format!("[[rule]]\nname = \"{PLANTED}\"\n");
+    let wrong = format!("[[rule]]\nname = \"{SECRET}\"\n");
     let change = [("Authorization", operator.as_str()), ("If-Match", "*")];
     let put = send(&setup.admin, "PUT", "/v1/rules/other.toml", &change, b"no TOML").await;
     assert_eq!(put.status, 422, "{put:?}");
     let checked = send(&setup.admin, "POST", "/v1/check", &[("Authorization", &operator)], wrong.as_bytes()).await;
     assert_eq!(checked.status, 400, "{checked:?}");
     // A key that the plugin does not take: the reload is rejected.
-    setup.write("secrets/mask.key", PLANTED);
+    setup.write("secrets/mask.key", SECRET);
     assert_eq!(send(&setup.admin, "POST", "/v1/reload", &[("Authorization", &operator)], b"").await.status, 422);
 
     // The log tells of each by the end.
@@ -169,7 +172,7 @@ async fn log_of_all_failures(format: &str) -> String {
         })
         .await;
     }
-    assert!(service.kill().iter().filter(|seen| seen.body.contains(PLANTED)).count() > 1, "both routes were posted to");
+    assert!(service.kill().iter().filter(|seen| seen.body.contains(CARRIED)).count() > 1, "both routes were posted to");
     // It is missed by what is posted to it next.
     let card = card.clone().into();
     context.publish("orders.refused", card).await.expect("the client can publish").await.expect("the stream stores it");
@@ -214,7 +217,7 @@ fn reached() -> Vec<(&'static str, &'static str)> {
 
 #[track_caller]
 fn assert_shows_nothing(log: &str) {
-    let lines: Vec<_> = log.lines().filter(|line| line.contains(PLANTED)).collect();
+    let lines: Vec<_> = log.lines().filter(|line| [SECRET, CARRIED].iter().any(|part| line.contains(part))).collect();
     assert!(lines.is_empty(), "{lines:#?}");
     assert!(!log.contains("secret-body"), "nor what a service answers");
 }
@@ -292,12 +295,19 @@ async fn a_start_that_fails_says_why_in_a_line_of_json_and_shows_no_secret() {
         assert!(message.contains(says) && last["level"] == "ERROR", "{last}");
     };
     fails(&format!("{config}[plugins.quoet]\npth = 1\n"), "`pth`");
-    fails(&config.replace("env:OPS_TOKEN", &format!("{PLANTED}-written-out-0000000000000000")), "env:NAME");
-    fails(&config.replace("env:NATS_PASSWORD", &format!("{PLANTED}-written-out")), "env:NAME");
-    fails(&config.replace("env:OTLP_AUTHORIZATION", &format!("Bearer {PLANTED}")), "env:NAME");
+    fails(&config.replace("env:OPS_TOKEN", &format!("{SECRET}-written-out-0000000000000000")), "env:NAME");
+    fails(&config.replace("env:NATS_PASSWORD", &format!("{SECRET}-written-out")), "env:NAME");
+    fails(&config.replace("env:OTLP_AUTHORIZATION", &format!("Bearer {SECRET}")), "env:NAME");
     fails(&config.replace("env:GEO_KEY", "env:NOBODY_SET_THIS"), "NOBODY_SET_THIS");
     fails(&config.replace("stream = \"ORDERS\"", "stream = \"NOWHERE\""), "NOWHERE");
-    fails(&config.replace("nats://", &format!("nats://trackside:{PLANTED}@")), "servers");
-    setup.write("secrets/mask.key", PLANTED);
+    fails(&config.replace("nats://", &format!("nats://trackside:{SECRET}@")), "servers");
+    setup.write("key.pem", format!("-----BEGIN PRIVATE KEY-----\n{SECRET}\n-----END PRIVATE KEY-----\n"));
+    setup.write("cert.pem", Authority::new().certify().certificate);
+    let files = "cert = \"cert.pem\"\nkey = \"key.pem\"\n";
+    fails(&format!("{config}[admin.tls]\n{files}"), "do not go together");
+    fails(&format!("{config}[nats.tls]\nca = \"key.pem\"\n"), "cannot use the TLS file");
+    let strict = Server::start_with(&["--user", "trackside", "--pass", "another"]).await;
+    fails(&config.replace(&server.url(), &strict.url()), "refused the connection");
+    setup.write("secrets/mask.key", SECRET);
     fails(&config, "secrets/mask.key");
 }

@@ -177,6 +177,38 @@ async fn no_message_makes_a_series_and_those_of_a_rule_go_with_it() {
 }
 
 #[tokio::test]
+async fn a_route_that_is_left_alone_is_shown_with_what_failed() {
+    let server = server().await;
+    let setup = Setup::new(&server.url(), CONFIG);
+    setup.write(
+        "rules/all.toml",
+        "[[rule]]\nname = \"lost\"\nsource = \"orders\"\nsubject = \"orders.>\"\n\
+         routes.default = { subject = \"nowhere.orders\", confirm = \"stream\" }\n\
+         breaker = { failures = 2, open-for = \"10m\", open-for-most = \"10m\" }\n\
+         on-failure = { tries = 100, backoff = [\"1ms\"], dead-letter = \"dead.orders\" }\n",
+    );
+    let trackside = Trackside::start(&setup).await;
+    publish(&server, &["{}"]).await;
+    trackside
+        .shows(&[
+            ("trackside_route_breaker_open{rule=\"lost\",route=\"default\"}", 1.0),
+            ("trackside_route_outputs_total{rule=\"lost\",route=\"default\",outcome=\"failed\"}", 2.0),
+            ("trackside_rule_publish_errors_total{rule=\"lost\"}", 2.0),
+            ("trackside_rule_tries_total{rule=\"lost\",outcome=\"retried\"}", 2.0),
+            ("trackside_tasks{state=\"waiting\"}", 1.0),
+        ])
+        .await;
+    // The breaker of a rule that is gone is no longer shown.
+    let old = trackside.revision().await;
+    setup.write(
+        "rules/all.toml",
+        "[[rule]]\nname = \"found\"\nsource = \"orders\"\nsubject = \"orders.>\"\nroutes.default = \"clean.orders\"\n",
+    );
+    trackside.revision_after(&old).await;
+    assert!(trackside.metrics().await.keys().all(|series| !series.contains("\"lost\"")));
+}
+
+#[tokio::test]
 async fn how_far_a_consumer_is_behind_is_what_the_server_says() {
     let server = server().await;
     // It takes what is posted to it, and never says so.
