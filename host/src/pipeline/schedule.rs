@@ -161,6 +161,10 @@ impl Scheduler {
                     return false;
                 }
                 state.spare_looks = needed.is_some();
+                if needed.is_none() {
+                    // The others may have gone to sleep while it had what it has given back.
+                    shared.wake_lanes(&mut state);
+                }
                 needed
             };
             match needed {
