@@ -43,6 +43,40 @@ enum End {
     Drop(String),
 }
 
+/// What a message may still be split into. Each call of a plugin is bounded, but the parts that one stage makes can be
+/// split by the next, and all of them are held until the last is through.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Room {
+    parts: usize,
+    bytes: usize,
+    max_bytes: usize,
+}
+
+impl Room {
+    /// How many times the largest `host-bytes` of a rule's plugins all parts of a message may have.
+    const CALLS: usize = 4;
+
+    fn of(rule: &RulePlan) -> Self {
+        let limits = rule.stages.iter().map(|stage| stage.stage.plugin().settings().limits.host_bytes);
+        let max_bytes = limits.max().unwrap_or(0).saturating_mul(Self::CALLS);
+        Self { parts: MAX_PARTS, bytes: max_bytes, max_bytes }
+    }
+
+    /// Takes the place of a part.
+    pub(super) fn take(&mut self, headers: &Headers, payload_bytes: usize) -> Result<(), Failure> {
+        let full = |limit: String| {
+            let reason = format!("the message was split into more than {limit}");
+            Err(Failure::of_rule(FailureClass::Limit, reason))
+        };
+        let Some(parts) = self.parts.checked_sub(1) else { return full(format!("{MAX_PARTS} parts")) };
+        let Some(bytes) = self.bytes.checked_sub(headers.copy_len() + payload_bytes) else {
+            return full(format!("{} bytes, {} times `host-bytes`", self.max_bytes, Self::CALLS));
+        };
+        (self.parts, self.bytes) = (parts, bytes);
+        Ok(())
+    }
+}
+
 impl Runner {
     /// Takes the thread's instances. With `tracing`, outcomes tell each stage's verdict and time.
     #[must_use]
@@ -92,20 +126,16 @@ impl Runner {
         let mut outcome = Outcome::default();
         let whole = Branch { message: message.clone(), part: String::new(), next: 0, routed: None, traces: Vec::new() };
         let mut todo = vec![whole];
-        let mut parts = 0;
+        let mut room = Room::of(rule);
         while let Some(mut branch) = todo.pop() {
-            let result = self.stages(plan, rule, &mut branch, origin, probes, trail).and_then(|end| match end {
+            let result = self.stages(plan, rule, &mut branch, origin, probes, trail, &room).and_then(|end| match end {
                 End::Routes(routes) => emit(plan, rule, &mut branch, &routes, &mut outcome),
                 End::Drop(reason) => {
                     outcome.dropped.push(Dropped { reason, stages: std::mem::take(&mut branch.traces) });
                     Ok(())
                 }
                 End::Parts(split) => {
-                    parts += split.len();
-                    if parts > MAX_PARTS {
-                        let reason = format!("the message was split into more than {MAX_PARTS} parts");
-                        return Err(Failure::of_rule(FailureClass::Limit, reason));
-                    }
+                    split.iter().try_for_each(|part| room.take(&part.headers, part.payload.len()))?;
                     divide(rule, &mut branch, split, &mut todo, &mut outcome)
                 }
             });
@@ -134,6 +164,7 @@ impl Runner {
         origin: &Arc<Origin>,
         probes: &[Probe],
         trail: Option<Trail<'_>>,
+        room: &Room,
     ) -> Result<End, Failure> {
         if let Some(route) = branch.routed {
             return Ok(End::Routes(vec![route]));
@@ -172,7 +203,7 @@ impl Runner {
                 Ok(Verdict::Route(names)) => return routes(rule, stage, &names).map(End::Routes),
                 Ok(Verdict::Split(parts)) => return Ok(End::Parts(parts)),
                 Ok(Verdict::Publish(published)) => {
-                    return confine(plan, rule, stage, &branch.message, published).map(End::Parts);
+                    return confine(plan, rule, stage, &branch.message, published, *room).map(End::Parts);
                 }
                 Ok(Verdict::Drop(reason)) => return Ok(End::Drop(reason)),
                 Ok(Verdict::Reject(reason)) => return Err(Failure::at(stage, FailureClass::Rejected, reason)),

@@ -1,7 +1,7 @@
 //! The list.
 
 use super::Outcome::{Dead, InVain, Refused};
-use super::{Attack, Made, Outcome, bombs};
+use super::{Attack, Made, Outcome, PAYLOAD, bombs};
 
 const ROUTE: &str = "clean.attack";
 
@@ -95,13 +95,16 @@ pub const ATTACKS: &[Attack] = &[
     file(SELECTORS, "selector-deep", Dead("rejected", "path 0")),
     file(SELECTORS, "selector-long", Dead("rejected", "path 0 has 1048576 bytes")),
     file(SELECTORS, "selector-many", Dead("rejected", "10000 paths are too many for one selector")),
+    with("deadline = \"10s\"", file(SELECTORS, "selector-large", Dead("rejected", "path 0"))),
     file(SELECTORS, "selector-leak", InVain(None)),
+    with("deadline = \"10s\"", file(SELECTORS, "selector-memory", InVain(None))),
     file(HANDLES, "forged-handle", Dead("trap", TRAPPED)),
     file(HANDLES, "stale-handle", Dead("trap", TRAPPED)),
     file(HANDLES, "stale-message", Dead("trap", TRAPPED)),
     file(HANDLES, "handle-twice", Dead("trap", TRAPPED)),
     file(HANDLES, "foreign-handle", Dead("trap", TRAPPED)),
     file(HANDLES, "handle-flood", Dead("trap", TRAPPED)),
+    file(HANDLES, "client-leak", InVain(Some(PAYLOAD))),
     file(HANDLES, "poll-flood", OVER_BYTES),
     file(
         HANDLES,
