@@ -1,7 +1,7 @@
 //! The list.
 
 use super::Outcome::{Dead, InVain, Refused};
-use super::{Attack, Made, Outcome, PAYLOAD, bombs};
+use super::{Attack, Made, Outcome, bombs};
 
 const ROUTE: &str = "clean.attack";
 
@@ -104,7 +104,7 @@ pub const ATTACKS: &[Attack] = &[
     file(HANDLES, "handle-twice", Dead("trap", TRAPPED)),
     file(HANDLES, "foreign-handle", Dead("trap", TRAPPED)),
     file(HANDLES, "handle-flood", Dead("trap", TRAPPED)),
-    file(HANDLES, "client-leak", InVain(Some(PAYLOAD))),
+    file(HANDLES, "client-flood", Dead("limit", "the plugin went over its limit of 10000 handles at a time")),
     file(HANDLES, "poll-flood", OVER_BYTES),
     file(
         HANDLES,
