@@ -3,6 +3,7 @@
 mod buckets;
 mod checked;
 mod desk;
+mod gauges;
 mod letters;
 mod offline;
 mod outlets;

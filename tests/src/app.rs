@@ -1,6 +1,7 @@
 //! A service beside Trackside: it knows HTTP and nothing else.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -13,12 +14,19 @@ use futures::future::BoxFuture;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::server::TlsStream;
 
-use crate::{PATIENCE, until};
+use crate::{Identity, PATIENCE, until};
 
 /// A service that takes what is posted to it.
 #[derive(Debug)]
 pub struct App {
+    scheme: &'static str,
     port: u16,
     seen: Arc<Mutex<Vec<Seen>>>,
     /// Its own, so that it ends as a process does: with all its connections.
@@ -54,19 +62,50 @@ impl App {
     where
         F: Future<Output = Answer> + Send + 'static,
     {
+        Self::serve(port, None, Arc::new(move |seen| Box::pin(answer(seen)))).await
+    }
+
+    /// The same by TLS, with this certificate.
+    ///
+    /// # Panics
+    /// As [`App::start`].
+    pub async fn start_tls<F>(
+        port: u16,
+        identity: &Identity,
+        answer: impl Fn(Seen) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Answer> + Send + 'static,
+    {
+        let certificate = CertificateDer::from_pem_slice(identity.certificate.as_bytes()).expect("a certificate");
+        let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).expect("a key");
+        let config = ServerConfig::builder_with_provider(ring::default_provider().into())
+            .with_safe_default_protocol_versions()
+            .expect("ring has what these versions need")
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .expect("they belong together");
+        let tls = TlsAcceptor::from(Arc::new(config));
+        Self::serve(port, Some(tls), Arc::new(move |seen| Box::pin(answer(seen)))).await
+    }
+
+    async fn serve(port: u16, tls: Option<TlsAcceptor>, answer: Answerer) -> Self {
         let listener = until("the port to be free", async || TcpListener::bind(("127.0.0.1", port)).await.ok()).await;
         let port = listener.local_addr().expect("it listens").port();
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
-        let answer: Answerer = Arc::new(move |seen| Box::pin(answer(seen)));
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let router = Router::new().fallback(take).with_state((Arc::clone(&seen), answer));
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
         let listener = listener.into_std().expect("it is a listener still");
         runtime.spawn(async move {
             let listener = TcpListener::from_std(listener).expect("it is one here too");
-            axum::serve(listener, router).await.expect("it serves");
+            match tls {
+                None => axum::serve(listener, router).await.expect("it serves"),
+                Some(tls) => axum::serve(Encrypted { listener, tls }, router).await.expect("it serves"),
+            }
         });
-        Self { port, seen, runtime: Some(runtime) }
+        Self { scheme, port, seen, runtime: Some(runtime) }
     }
 
     /// Ends it as a crash would. Everything that came by then.
@@ -84,7 +123,7 @@ impl App {
     /// Where it is, with no slash at the end.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("{}://127.0.0.1:{}", self.scheme, self.port)
     }
 
     /// Everything that came, in the order in which it came.
@@ -105,6 +144,31 @@ impl App {
             Some(self.taken()).filter(|taken| taken.len() >= count)
         })
         .await
+    }
+}
+
+/// Takes connections by TLS.
+struct Encrypted {
+    listener: TcpListener,
+    tls: TlsAcceptor,
+}
+
+impl axum::serve::Listener for Encrypted {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        loop {
+            let Ok((stream, from)) = self.listener.accept().await else { continue };
+            // Whoever does not like the certificate hangs up.
+            if let Ok(stream) = self.tls.accept(stream).await {
+                return (stream, from);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<Self::Addr> {
+        self.listener.local_addr()
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod app;
 pub mod attacks;
+mod authority;
 mod cluster;
 mod collector;
 mod disk;
@@ -28,6 +29,7 @@ mod trackside;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use authority::{Authority, Identity};
 pub use cluster::Cluster;
 pub use collector::{Collector, Received};
 pub use disk::SmallDisk;

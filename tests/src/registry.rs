@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::process::Command;
 
-use rcgen::{CertificateParams, CertifiedIssuer, KeyPair};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
+use crate::authority::{Authority, Identity};
 use crate::{Process, free_port, provided, until};
 
 /// The user and the password that a registry with a login takes.
@@ -93,21 +93,13 @@ impl Registry {
 
 /// Writes a certificate for loopback and its key, and the authority that signed it.
 fn certify(folder: &Path) {
-    let key = || KeyPair::generate().expect("a key");
-    let authority = || {
-        let mut authority = CertificateParams::new(Vec::new()).expect("no name is wrong");
-        authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        CertifiedIssuer::self_signed(authority, key()).expect("a certificate")
-    };
-    let (authority, strange) = (authority(), authority());
-    let server = key();
-    let names = CertificateParams::new(["127.0.0.1".to_owned()]).expect("a name");
-    let certificate = names.signed_by(&server, &authority).expect("a certificate");
+    let authority = Authority::new();
+    let Identity { certificate, key } = authority.certify();
     for (name, text) in [
         ("ca.pem", authority.pem()),
-        ("strange.pem", strange.pem()),
-        ("cert.pem", certificate.pem()),
-        ("key.pem", server.serialize_pem()),
+        ("strange.pem", Authority::new().pem()),
+        ("cert.pem", certificate),
+        ("key.pem", key),
     ] {
         std::fs::write(folder.join(name), text).expect("a file in a temporary folder");
     }

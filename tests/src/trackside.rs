@@ -189,6 +189,16 @@ impl Trackside {
             .collect()
     }
 
+    /// Waits until `/metrics` has these values of these series.
+    pub async fn shows(&self, wanted: &[(&str, f64)]) {
+        until(&format!("{wanted:?} in /metrics"), async || {
+            let metrics = self.metrics().await;
+            let is_so = |(series, value): &(&str, f64)| metrics.get(*series).is_some_and(|got| got == value);
+            wanted.iter().all(is_so).then_some(())
+        })
+        .await;
+    }
+
     /// Asks it to drain, waits for its end, and returns its exit code.
     pub async fn drain(mut self) -> i32 {
         self.process.signal("TERM");

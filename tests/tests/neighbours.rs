@@ -35,8 +35,12 @@ const NEIGHBOUR: &str = "[[rule]]\nname = \"neighbour\"\nsource = \"orders\"\nsu
 /// The limits are those of a plugin that nothing is said about; its breaker never opens, so that it never lets up.
 fn plugin(attack: &Attack) -> String {
     let name = attack.name;
-    let own = attack.settings.lines().filter(|line| line.starts_with("isolation"));
-    let own: String = own.map(|line| format!("{line}\n")).collect();
+    let own = attack.settings.lines().filter(|line| line.starts_with("isolation") || line.starts_with("grants"));
+    let mut own: String = own.map(|line| format!("{line}\n")).collect();
+    if !own.contains("grants") {
+        // The log is attacked as well.
+        own.push_str("grants = [\"log\"]\n");
+    }
     let compile = if attack.runs() { "" } else { "compile-timeout = \"2s\"\nconfigure-deadline = \"2s\"\n" };
     format!("[plugins.{name}]\npath = \"plugins/{name}.wasm\"\nbreaker = {{ failures = 1000000 }}\n{compile}{own}")
 }
@@ -73,8 +77,10 @@ async fn a_neighbour_and_the_host_bear_every_attack() {
     }
     setup.write("rules/all.toml", rules);
     let config = std::fs::read_to_string(setup.path().join("trackside.toml")).expect("it was written");
-    setup.write("trackside.toml", config.replace("[runtime]\n", "[runtime]\nwatch = false\n"));
-    let config = std::fs::read_to_string(setup.path().join("trackside.toml")).expect("it was written");
+    let config = config.replace("[runtime]\n", "[runtime]\nwatch = false\n");
+    // Attacks on those who load are made by reloads, as fast as they are answered.
+    let config = config.replace("[admin]\n", "[admin]\nrequests-per-second = 1000000\n");
+    setup.write("trackside.toml", &config);
     let mut trackside = Trackside::start(&setup).await;
     let process = trackside.process().id();
     let client = server.client().await;

@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::sync::Semaphore;
 use trackside_tests::app::{self, App, Seen, Subscriber, ask};
-use trackside_tests::{Server, Setup, Stored, Trackside, free_port, until};
+use trackside_tests::{Authority, Server, Setup, Stored, Trackside, free_port, until};
 
 const DURABLE: &str = "trackside-orders";
 
@@ -207,6 +207,24 @@ async fn each_class_of_answers_has_its_own_end() {
     let want = [("/200", 1), ("/202", 1), ("/307", 1), ("/404", 1), ("/408", 1), ("/422", 1)];
     let want = want.into_iter().chain([("/429", 3), ("/503", 3), ("/once", 2)]);
     assert_eq!(posted, want.map(|(path, times)| (path.to_owned(), times)).collect());
+    let requests =
+        |outcome: &str| format!("trackside_service_requests_total{{service=\"{url}\",outcome=\"{outcome}\"}}");
+    let outputs = |outcome: &str| {
+        format!("trackside_route_outputs_total{{rule=\"orders\",route=\"default\",outcome=\"{outcome}\"}}")
+    };
+    let tries = |outcome: &str| format!("trackside_rule_tries_total{{rule=\"orders\",outcome=\"{outcome}\"}}");
+    for (series, value) in [
+        (requests("delivered"), 3.0),
+        (requests("refused"), 4.0),
+        (requests("retried"), 7.0),
+        (outputs("confirmed"), 3.0),
+        (outputs("failed"), 11.0),
+        (tries("published"), 3.0),
+        (tries("dead-lettered"), 6.0),
+        (tries("retried"), 5.0),
+    ] {
+        trackside.shows(&[(&series, value)]).await;
+    }
     let dead: BTreeMap<&str, (&str, &str)> = letters
         .iter()
         .map(|letter| {
@@ -592,12 +610,19 @@ async fn several_subscribers_share_and_one_that_stalls_does_not_hold_up_another_
         stalled.next().await.expect("an event");
     }
     assert_eq!(world.server.stored("CLEAN", 10).await.len(), 10, "the other rule goes on");
+    let shown = async |subscribers: f64, waiting: f64, in_flight: f64| {
+        let series = ["subscribers", "waiting_messages", "in_flight_messages"]
+            .map(|what| format!("trackside_subscription_{what}{{subscription=\"orders\"}}"));
+        trackside.shows(&[(&series[0], subscribers), (&series[1], waiting), (&series[2], in_flight)]).await;
+    };
+    shown(1.0, 7.0, 3.0).await;
     let mut other = Subscriber::subscribe(&world.sidecar, "orders", 1).await;
     for _ in 0..7 {
         let event = other.next().await.expect("an event");
         assert_eq!(answer(&world, &event, "").await, 204);
     }
     assert_eq!(world.server.unsettled("ORDERS", DURABLE).await.0, 3);
+    shown(2.0, 0.0, 3.0).await;
     drop(stalled);
     for _ in 0..3 {
         let event = other.next().await.expect("an event");
@@ -683,4 +708,42 @@ async fn what_the_document_shows_works_as_it_is_written() {
     assert!(acknowledged.success());
     assert!(world.settled().await.is_empty(), "nothing is dead");
     drop((subscriber, trackside));
+}
+
+#[tokio::test]
+async fn a_service_by_https_gets_nothing_until_its_certificate_is_trusted_and_then_gets_it() {
+    let (trusted, strange) = (Authority::new(), Authority::new());
+    let port = free_port();
+    let impostor = App::start_tls(port, &strange.certify(), async |_| (204, None)).await;
+    let url = impostor.url();
+    assert!(url.starts_with("https://"));
+    let rule = format!(
+        "[rule.routes]\ndefault = \"{url}/orders\"\n[rule.on-failure]\ndead-letter = \"dead.orders\"\n\
+         tries = 1\nbackoff = [\"10ms\"]\n"
+    );
+    let world = world(&url, &rule).await;
+    let authorities = world.setup.path().with_file_name("ca.pem");
+    std::fs::write(&authorities, trusted.pem()).expect("a file in a temporary folder");
+    let authorities = authorities.to_str().expect("a name of UTF-8");
+    for number in 0..3 {
+        world.publish("orders.eu", &format!("{{\"n\":{number}}}")).await;
+    }
+    let environment = [("SSL_CERT_FILE", authorities)];
+    let mut trackside = Trackside::spawn(world.setup.path(), &world.setup.admin, &environment);
+    until("the admin API", async || tokio::net::TcpStream::connect(&world.setup.admin).await.ok()).await;
+    unready(&trackside, &format!("service {url}: invalid peer certificate")).await;
+    let up = format!("trackside_service_up{{service=\"{url}\"}}");
+    let in_flight = "trackside_source_in_flight_messages{source=\"orders\"}";
+    trackside.shows(&[(&up, 0.0), (in_flight, 3.0), ("trackside_tasks{state=\"waiting\"}", 3.0)]).await;
+    assert!(impostor.kill().is_empty(), "nothing is sent before the certificate was looked at");
+
+    let app = App::start_tls(port, &trusted.certify(), async |_| (204, None)).await;
+    let mut bodies = app.took(3).await;
+    bodies.sort();
+    assert_eq!(bodies, ["{\"n\":0}", "{\"n\":1}", "{\"n\":2}"]);
+    trackside.ready().await;
+    trackside.shows(&[(&up, 1.0), (in_flight, 0.0)]).await;
+    assert!(world.settled().await.is_empty(), "waiting used up no try");
+    let missing = trackside.log().lines().filter(|line| line.contains("the service is not there")).count();
+    assert_eq!(missing, 1, "it is said once: {}", trackside.log());
 }

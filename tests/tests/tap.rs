@@ -383,6 +383,9 @@ async fn a_tap_that_does_not_read_slows_nothing_and_is_told_how_much_it_missed()
     }
     assert_eq!(shown + missed, MESSAGES, "{shown} shown, {missed} missed, in {:?}", begun.elapsed());
     assert!(shown > 0 && missed > 0, "{shown} shown, {missed} missed");
+    let metrics = trackside.metrics().await;
+    let read = |name: &str| metrics[name].to_string();
+    assert_eq!((read("trackside_taps"), read("trackside_taps_missed_total")), ("1".to_owned(), missed.to_string()));
 }
 
 #[tokio::test]

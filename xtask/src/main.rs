@@ -16,6 +16,7 @@ mod instructions;
 mod nats;
 mod pip;
 mod process;
+mod promtool;
 mod readers;
 mod registry;
 mod release;
@@ -70,6 +71,8 @@ enum Task {
     Registry,
     /// Print the path of a receiver of OpenTelemetry's protocol for the tests, fetching one where there is none
     Collector,
+    /// Print the path of promtool, fetching it where there is none
+    Promtool,
     /// Print the folder of the parsers that tests have files read by, fetching them and installing the programs
     Readers,
     /// Build target/release/trackside with the standard plugins in it
@@ -151,6 +154,10 @@ async fn perform(args: Args) -> Result<()> {
         }
         Task::Collector => {
             println!("{}", collector::provision(&workspace).await?.display());
+            Ok(())
+        }
+        Task::Promtool => {
+            println!("{}", promtool::provision(&workspace).await?.display());
             Ok(())
         }
         Task::Readers => {

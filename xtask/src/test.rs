@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::cargo::{BUILD_LIMIT, Workspace};
 use crate::steps::Steps;
-use crate::{collector, conformance, instructions, nats, pip, readers, registry, shell, simulate, wasm};
+use crate::{collector, conformance, instructions, nats, pip, promtool, readers, registry, shell, simulate, wasm};
 
 /// The fuzzer of the admin API.
 const SCHEMATHESIS: &str = "schemathesis==4.32.5";
@@ -29,8 +29,14 @@ pub(crate) async fn everything(workspace: &Workspace) -> Result<()> {
     let fuzzer = steps.step("schemathesis", pip::install(&fuzzer, &[SCHEMATHESIS])).await?;
     let readers = steps.step("readers", readers::provision(workspace)).await?;
     let collector = steps.step("collector", collector::provision(workspace)).await?;
-    let needs =
-        [("DOCKER_REGISTRY", registry), ("READERS", readers), ("SCHEMATHESIS", fuzzer), ("OTLP_COLLECTOR", collector)];
+    let promtool = steps.step("promtool", promtool::provision(workspace)).await?;
+    let needs = [
+        ("DOCKER_REGISTRY", registry),
+        ("READERS", readers),
+        ("SCHEMATHESIS", fuzzer),
+        ("OTLP_COLLECTOR", collector),
+        ("PROMTOOL", promtool),
+    ];
     steps.step("plugins to Wasm", wasm::build_plugins(workspace)).await?;
     steps.step("guests to Wasm", wasm::build_guests(workspace)).await?;
     steps.step("plugins, natively", plugins_natively(workspace)).await?;
@@ -52,7 +58,7 @@ pub(crate) async fn build(workspace: &Workspace) -> Result<()> {
 }
 
 /// The workspace's tests, with what they need in variables. One run tells all that fail.
-async fn tests(workspace: &Workspace, server: &nats::Server, needs: [(&str, PathBuf); 4]) -> Result<()> {
+async fn tests(workspace: &Workspace, server: &nats::Server, needs: [(&str, PathBuf); 5]) -> Result<()> {
     let mut cargo = workspace.cargo();
     cargo.args(["test", "--workspace", "--no-fail-fast"]).env("NATS_SERVER", &server.path).envs(needs);
     cargo.env("TRACKSIDE_BIN", workspace.target.join("debug").join("trackside"));

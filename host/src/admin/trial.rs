@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use crate::app::{Offline, Trial, checked};
 use crate::pipeline::Observation;
 use crate::rules::{CONFIG_FILE, FileSet, RulesFile};
+use crate::telemetry::task_panic;
 
 use super::Admin;
 use super::input::{bad, body, json_of, query};
@@ -137,7 +138,7 @@ async fn in_workshop<T: Send + 'static>(
     match timeout(RELOAD_WAIT, task).await {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(error)) => {
-            tracing::error!(%error, "a check failed by a fault of trackside itself");
+            tracing::error!(panic = task_panic(error), "a check failed by a fault of trackside itself");
             let detail = "this failed by a fault of trackside itself, please report it with the log";
             Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail))
         }

@@ -12,7 +12,7 @@ use crate::admin::{Credentials, Fresh};
 use crate::backbone::{Connection, RequiredBucket, RequiredStream};
 use crate::control::{Compiled, Rejection, Wanted};
 use crate::message::SubjectPattern;
-use crate::plan::{Compiler, Loaded, View};
+use crate::plan::{Compiler, Loaded, Plan, RulePlan, View};
 use crate::plugins::Engine;
 use crate::rules::{
     self, Config, Contents, FileSet, Problem, REPLIES_SOURCE, Report, Rules, SIDECAR_SOURCE, SecretRef,
@@ -170,10 +170,27 @@ impl Loader {
             plan.rules.iter().map(|rule| (&rule.name, &rule.metrics)),
             stages.map(|stage| (&stage.plugin, &stage.metrics)),
         );
+        for rule in &plan.rules {
+            self.0.metrics.show_parts(
+                &rule.name,
+                rule.routes.iter().map(|route| (&route.name, &route.metrics)),
+                rule.stages.iter().map(|stage| (&stage.plugin, &stage.seconds)),
+            );
+        }
+        fn each<T: Ord>(plan: &Plan, of: impl Fn(&RulePlan) -> Vec<T>) -> BTreeSet<T> {
+            plan.rules.iter().flat_map(of).collect()
+        }
         self.0.metrics.retain(&InUse {
             rules,
             sources: plan.sources.keys().cloned().collect(),
             plugins: plan.plugins.iter().map(|(name, _)| name.clone()).collect(),
+            routes: each(plan, |rule| {
+                rule.routes.iter().map(|route| (rule.name.clone(), route.name.clone())).collect()
+            }),
+            stages: each(plan, |rule| {
+                let numbered = rule.stages.iter().zip(1..);
+                numbered.map(|(stage, number)| (rule.name.clone(), number, stage.plugin.clone())).collect()
+            }),
         });
         self.0.view.replace(loaded);
     }

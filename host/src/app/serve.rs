@@ -23,6 +23,7 @@ use crate::telemetry::{Condition, Metrics, Readiness};
 use super::Failure;
 use super::buckets::ServerStore;
 use super::desk;
+use super::gauges;
 use super::offline::{BUILD, engine, load};
 use super::reload::Loader;
 use super::sources::{self, Feed, Sources};
@@ -129,6 +130,8 @@ impl Host {
         };
         let lanes = Lanes::start(runners(&rules.config, &engine), &settings)
             .map_err(|error| Failure::new(format!("the lanes cannot start: {error}")))?;
+        let (read, scheduler, taps) = (live.clone(), lanes.scheduler(), options.taps.clone());
+        metrics.read_from(move || gauges::read(&read, &scheduler, &taps));
         let feed = Feed {
             connection: connection.clone(),
             readiness: readiness.clone(),

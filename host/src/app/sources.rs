@@ -15,6 +15,7 @@ use crate::telemetry::traces::Tracer;
 use crate::telemetry::{Condition, Metrics, Readiness};
 
 use super::Failure;
+use super::gauges;
 
 /// Waits between attempts to open a source again.
 const REOPEN_FIRST: Duration = Duration::from_millis(250);
@@ -57,7 +58,14 @@ impl Sources {
         let mut tasks = JoinSet::new();
         for (name, source) in opened {
             let settings = config.sources[&name].clone();
-            tasks.spawn(keep_open(name, source, settings, feed.clone(), stop.subscribe()));
+            let (feed, stop) = (feed.clone(), stop.subscribe());
+            let (connection, metrics) = (feed.connection.clone(), feed.metrics.source(&name));
+            tasks.spawn(async move {
+                tokio::select! {
+                    () = keep_open(name, source, settings.clone(), feed, stop) => {}
+                    () = gauges::follow_lag(&connection, &settings, &metrics) => {}
+                }
+            });
         }
         Self { tasks, stop }
     }
@@ -108,11 +116,12 @@ async fn keep_open(
 
 /// Keeps readiness true to whether a message that has used up its tries keeps the source paused.
 fn follow_pauses(flight: &InFlight, readiness: &Readiness) {
-    let (mut stuck, readiness) = (flight.watch_stuck(), readiness.clone());
+    let (mut stuck, readiness, metrics) = (flight.watch_stuck(), readiness.clone(), Arc::clone(&flight.metrics));
     let condition = Condition::Flow(flight.source.clone());
     tokio::spawn(async move {
         while stuck.changed().await.is_ok() {
             let count = *stuck.borrow_and_update();
+            metrics.paused(count);
             let paused = || format!("paused by {count} messages that have used up their tries");
             readiness.set(condition.clone(), if count == 0 { Ok(()) } else { Err(paused()) });
         }

@@ -3,18 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_nats::jetstream::consumer::Info;
+
 use super::buckets::Buckets;
 use super::consumer::Wanted;
 use super::core::CoreSource;
 use super::ensure::{self, EnsureError, RequiredStream};
 use super::jetstream::JetStreamSource;
 use super::link::LinkWatch;
-use super::partitions::PartitionedSource;
+use super::partitions::{self, PartitionedSource};
 use super::publish::{NatsPublisher, Publisher, PublisherKind};
 use super::replies::Replies;
 use super::source::{Kind, Source, SourceError};
-use super::wire::Wire;
+use super::wire::{JetStreamError, Wire};
 use crate::rules::{self, SourceKind};
+use crate::telemetry::Lag;
 
 /// Why a connection was not closed in good order.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -142,6 +145,29 @@ impl Connection {
             }
             SourceKind::Sidecar | SourceKind::Replies => return Err(SourceError::NotOfNats),
         }))
+    }
+
+    /// How far the consumers of a JetStream source are behind, those of all its partitions together. `None` for a source
+    /// of another kind.
+    ///
+    /// # Errors
+    /// When the server does not say.
+    pub async fn lag(&self, source: &rules::Source) -> Result<Option<Lag>, JetStreamError> {
+        let SourceKind::JetStream { stream, durable, partitions, .. } = &source.kind else { return Ok(None) };
+        let durables = match partitions {
+            Some(partitions) if partitions.count > 1 => {
+                (0..partitions.count).map(|number| partitions::durable_of(durable, number)).collect()
+            }
+            _ => vec![durable.clone()],
+        };
+        let mut lag = Lag::default();
+        for durable in durables {
+            let info: Info = self.wire().ask(format!("CONSUMER.INFO.{stream}.{durable}")).await?;
+            lag.pending += info.num_pending;
+            lag.unacknowledged += info.num_ack_pending as u64;
+            lag.redelivered += info.num_redelivered as u64;
+        }
+        Ok(Some(lag))
     }
 
     /// Opens what replies to requests come in by.

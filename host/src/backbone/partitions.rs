@@ -53,6 +53,11 @@ pub(super) struct PartitionedSource {
     ack_wait: Duration,
 }
 
+/// The consumer of one partition.
+pub(super) fn durable_of(durable: &str, number: u32) -> String {
+    format!("{durable}-{number}")
+}
+
 impl PartitionedSource {
     /// Finds or makes the consumers, `DURABLE-0` and so on.
     pub(super) async fn open(
@@ -63,7 +68,7 @@ impl PartitionedSource {
         let open = |number: u32| {
             let wire = Arc::clone(&wire);
             async move {
-                let durable = format!("{}-{number}", wanted.durable);
+                let durable = durable_of(wanted.durable, number);
                 let filter_subjects = filters(&partitions.filters, number)?;
                 let wanted = Wanted { durable: &durable, filter_subjects: &filter_subjects, ..wanted };
                 Ok((number, JetStreamSource::open(wire, wanted).await?))

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::plugins::{COMPILE_COMMAND, compile_component};
-use crate::telemetry::{LogFormat, init_log};
+use crate::telemetry::{LogFormat, init_log, log_panics};
 
 /// What `--version` prints after the name.
 const VERSION: &str = concat!(
@@ -110,10 +110,14 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
-    let quiet = !matches!(cli.command, Command::Run(_) | Command::Dev(_));
-    if let Err(error) = init_log(cli.log_format, cli.log.as_deref().or(quiet.then_some("warn"))) {
+    let runs = matches!(cli.command, Command::Run(_) | Command::Dev(_));
+    let quiet = (!runs).then_some("warn");
+    if let Err(error) = init_log(cli.log_format, cli.log.as_deref().or(quiet)) {
         eprintln!("{error}");
         return ExitCode::from(2);
+    }
+    if runs {
+        log_panics();
     }
     let done = match cli.command {
         Command::Run(arguments) => run::run(&arguments.directory),
@@ -135,7 +139,12 @@ pub fn main() -> ExitCode {
     match done {
         Ok(code) => code,
         Err(failure) => {
-            eprintln!("{failure}");
+            // Whoever collects lines of JSON from a host can read this one too.
+            if runs && cli.log_format == LogFormat::Json && tracing::enabled!(tracing::Level::ERROR) {
+                tracing::error!("{failure}");
+            } else {
+                eprintln!("{failure}");
+            }
             ExitCode::FAILURE
         }
     }

@@ -11,7 +11,7 @@ use tokio::task::{JoinError, JoinHandle};
 
 use crate::names::{PluginName, Revision};
 use crate::rules::Contents;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, task_panic};
 
 use super::change::{Basis, Overlay, Refused, Wanted, What};
 use super::event::{self, Asked, Control, Ends, Request, Trigger};
@@ -354,14 +354,7 @@ async fn finished<P>(loading: &mut Option<Loading<P>>) -> Result<Attempt<P>, Joi
 }
 
 fn panicked(error: JoinError) -> String {
-    let said = match error.try_into_panic() {
-        Ok(panic) => match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
-            (Some(text), _) => (*text).to_owned(),
-            (None, Some(text)) => text.clone(),
-            (None, None) => "it left no message".to_owned(),
-        },
-        Err(error) => error.to_string(),
-    };
+    let said = task_panic(error);
     format!("loading the configuration failed by a fault of trackside itself, please report it: {said}")
 }
 

@@ -173,6 +173,14 @@ impl Queue {
         self.subscribers.subscribe()
     }
 
+    /// Subscribers, outputs that wait for one, and outputs that one has.
+    #[must_use]
+    pub fn readings(&self) -> (usize, usize, usize) {
+        let subscribers = *self.subscribers.borrow();
+        let state = self.state();
+        (subscribers, state.waiting.len(), state.out.len())
+    }
+
     /// Whether it is served: subscribers are taken, and outputs handed out. Otherwise what waits goes back to its rule, and
     /// each subscriber is let go once it has answered what it has.
     pub fn serve(&self, served: bool) {

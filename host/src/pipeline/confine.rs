@@ -41,7 +41,7 @@ pub(super) fn confine(
         // Where two routes lead to the same subject, `default` is meant.
         let by_subject = || rule.default_route.into_iter().chain(0..rule.routes.len()).find(leads_there);
         let Some(position) = rule.route(&subject).or_else(by_subject) else {
-            return Err(Failure::at(stage, FailureClass::Route, stray(rule, &shown)));
+            return Err(Failure::said(stage, FailureClass::Route, stray(rule, &shown)));
         };
         let name = rule.routes[position].name.as_str();
         let route = (name != DEFAULT).then(|| name.to_owned());

@@ -1,6 +1,7 @@
 //! Puts what a message became on the wire. Nothing is acknowledged here.
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use crate::backbone::{Outgoing, Pending, PublishError, Publisher};
 use crate::message::{Headers, Message, Origin};
@@ -37,6 +38,8 @@ pub struct Emitted {
     pub(super) sent: Sent,
     /// What is to be shown of it.
     pub(super) glimpse: Glimpse,
+    /// When it began to be sent.
+    pub(super) begun: Instant,
 }
 
 /// What is under way.
@@ -85,10 +88,10 @@ impl Routed {
         Self { task, outcome: None, glimpse }
     }
 
-    /// Publishes the outputs, in order. Waits only while the connection takes no more.
-    pub async fn emit(self, publisher: &Publisher) -> Emitted {
+    /// Publishes the outputs, in order, from now on. Waits only while the connection takes no more.
+    pub async fn emit(self, publisher: &Publisher, begun: Instant) -> Emitted {
         let Self { mut task, outcome, mut glimpse } = self;
-        let Some(outcome) = outcome else { return Emitted { task, sent: Sent::Withdrawn, glimpse } };
+        let Some(outcome) = outcome else { return Emitted { task, sent: Sent::Withdrawn, glimpse, begun } };
         let published = match outcome.failure {
             None => publish(&mut task, outcome.outputs, publisher, &mut glimpse).await,
             Some(failure) => Err(failure),
@@ -97,7 +100,7 @@ impl Routed {
             Ok(pending) => Sent::Outputs(pending, outcome.dropped),
             Err(failure) => fail(&task, failure, publisher).await,
         };
-        Emitted { task, sent, glimpse }
+        Emitted { task, sent, glimpse, begun }
     }
 }
 

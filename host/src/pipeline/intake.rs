@@ -61,6 +61,7 @@ impl Window {
     #[must_use]
     pub fn new(settings: &SourceSettings, metrics: Arc<SourceMetrics>) -> Self {
         let max_bytes = u32::try_from(settings.max_in_flight_bytes).unwrap_or(u32::MAX).max(1);
+        metrics.window(settings.max_in_flight_messages, max_bytes);
         Self {
             messages: Arc::new(Semaphore::new(settings.max_in_flight_messages)),
             bytes: Arc::new(Semaphore::new(max_bytes as usize)),

@@ -264,7 +264,8 @@ impl Task {
         if self.stuck.is_none() && self.tries > self.rule().on_failure.tries && self.rule().pauses() {
             self.stuck = Some(Arc::new(self.job.flight.pause()));
             let (rule, id, source) = (&self.rule().name, &self.job.origin.id, &self.job.flight.source);
-            tracing::error!(%rule, %id, %source,
+            let revision = &self.plan.revision;
+            tracing::error!(%rule, %id, %revision, %source,
                 "a message has used up its tries; its source pauses until it succeeds");
         }
     }

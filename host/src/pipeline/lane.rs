@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::backbone::Publisher;
 use crate::plan::{Live, Pinned, Plan};
-use crate::telemetry::Readiness;
+use crate::telemetry::{Readiness, task_panic};
 
 use super::caller::Caller;
 use super::emit::{Emitted, Routed};
@@ -148,7 +148,7 @@ impl Lanes {
         hand_back(self.scheduler.close()).await;
         for task in &mut self.tasks {
             if let Err(error) = task.await {
-                tracing::error!(%error, "a part of the pipeline broke off");
+                tracing::error!(panic = task_panic(error), "a part of the pipeline broke off");
             }
         }
         self.tasks.clear();
@@ -192,12 +192,13 @@ impl Lane {
                 let emitting = async {
                     let routed = self.route(task);
                     took = begun.elapsed();
+                    let routed_at = begun + took;
                     if took > WORTH_ASKING {
                         // What the thread waited for a processor is not the rule's: on a busy machine all would be slow.
                         let before = std::mem::replace(&mut cpu, processor_time());
                         took = took.min(cpu.saturating_sub(before));
                     }
-                    routed.emit(&self.publisher).await
+                    routed.emit(&self.publisher, routed_at).await
                 };
                 let emitted = survive("handling a message", emitting).await;
                 batch.ran.push(Ran { rule, priority, took });

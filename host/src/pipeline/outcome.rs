@@ -55,6 +55,8 @@ pub struct Failure {
     pub class: FailureClass,
     /// A sentence that shows nothing of the payload.
     pub reason: String,
+    /// Whether the log may have the reason: not the words of a plugin that may not log.
+    pub loggable: bool,
     /// The plugin and its component's SHA-256, where a stage failed.
     pub plugin: Option<(PluginName, [u8; 32])>,
     /// Whether trying again may help, and after how long if the plugin said so.
@@ -134,14 +136,28 @@ impl Failure {
     /// A failure that lies with the rule and not with a stage; trying again does not help.
     #[must_use]
     pub fn of_rule(class: FailureClass, reason: String) -> Self {
-        Self { class, reason, plugin: None, retry: None, stages: Vec::new() }
+        Self { class, reason, loggable: true, plugin: None, retry: None, stages: Vec::new() }
     }
 
     /// A failure of a stage that trying again does not help.
     #[must_use]
     pub fn at(stage: &StagePlan, class: FailureClass, reason: String) -> Self {
         let plugin = Some((stage.plugin.clone(), *stage.stage.plugin().digest()));
-        Self { class, reason, plugin, retry: None, stages: Vec::new() }
+        Self { class, reason, loggable: true, plugin, retry: None, stages: Vec::new() }
+    }
+
+    /// The same, told in words of the plugin's own.
+    #[must_use]
+    pub fn said(stage: &StagePlan, class: FailureClass, reason: String) -> Self {
+        let settings = stage.stage.plugin().settings();
+        let loggable = settings.is_standard() || settings.grants.log;
+        Self { loggable, ..Self::at(stage, class, reason) }
+    }
+
+    /// The reason as the log tells it: a plugin without the grant `log` would otherwise write there by rejecting.
+    #[must_use]
+    pub fn logged(&self) -> &str {
+        if self.loggable { &self.reason } else { "in words of the plugin, which has no grant `log`" }
     }
 
     /// The same failure, to be tried again after this long, or after the rule's back-off.

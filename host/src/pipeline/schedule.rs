@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::plan::{Breaker, Pass};
+use crate::telemetry::TaskReadings;
 
 use super::job::{LaneKey, Task};
 use super::ready::Ready;
@@ -214,6 +215,18 @@ impl Scheduler {
             state.retimed = true;
             self.0.wake(&mut state);
         }
+    }
+
+    /// What there is to do, by what it waits for.
+    #[must_use]
+    pub fn readings(&self) -> TaskReadings {
+        let state = self.0.state();
+        let ready = state.ready.len();
+        // What is ready has its place in its rule already.
+        let admitted: usize = state.rules.iter().map(|rule| rule.running).sum();
+        let later = state.later.values().filter(|later| matches!(later, Later::Task(_))).count();
+        let waiting = state.open.saturating_sub(admitted + later);
+        TaskReadings { ready, running: admitted.saturating_sub(ready), waiting, later }
     }
 
     /// Nothing more is submitted. What waits for a time or a breaker, or has to later, is handed back where that is

@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::backbone::{Confirmed, PublishError, Publisher};
 use crate::names::{RouteName, RuleName};
@@ -62,6 +63,8 @@ struct Letters {
 pub(super) struct Leaving {
     task: Task,
     settled: Settled,
+    /// When its outputs began to be sent, if they were confirmed.
+    confirmed: Option<Instant>,
 }
 
 /// What a task has come to.
@@ -130,7 +133,8 @@ impl Shelf {
     }
 
     async fn settled(&self, emitted: Emitted) -> Leaving {
-        let Emitted { task, sent, mut glimpse } = emitted;
+        let Emitted { task, sent, mut glimpse, begun } = emitted;
+        let mut confirmed = None;
         let rule = task.rule();
         let settled = match sent {
             Sent::Outputs(outputs, dropped) => match confirm(&task, outputs).await {
@@ -139,6 +143,7 @@ impl Shelf {
                         (0, false) => RuleOutcome::Dropped,
                         _ => RuleOutcome::Published,
                     };
+                    confirmed = (count > 0 && task.job.can_go_back()).then_some(begun);
                     rule.metrics.published(count);
                     rule.metrics.dropped(dropped.len());
                     glimpse.done(count, &dropped);
@@ -160,7 +165,7 @@ impl Shelf {
             glimpse.again(*after);
         }
         self.taps.show(glimpse);
-        Leaving { task, settled }
+        Leaving { task, settled, confirmed }
     }
 
     /// An output could not be published: try again, or dead-letter what cannot get better.
@@ -168,7 +173,8 @@ impl Shelf {
         let (job, rule) = (&task.job, task.rule());
         rule.metrics.publish_failed();
         if let Some(more) = rule.throttle.pass() {
-            tracing::warn!(rule = %rule.name, id = %job.origin.id, %error, more, "an output could not be published");
+            tracing::warn!(rule = %rule.name, id = %job.origin.id, revision = %task.plan.revision, %error, more,
+                "an output could not be published");
         }
         if error.is_unsent() {
             // It says nothing about the message, so it does not count against its tries.
@@ -184,12 +190,13 @@ impl Shelf {
 
     /// Ends what has failed.
     async fn conclude(&self, task: &Task, sent: Sent, glimpse: &mut Glimpse) -> Settled {
-        let (origin, rule) = (&task.job.origin, task.rule());
+        let (origin, rule, revision) = (&task.job.origin, task.rule(), &task.plan.revision);
         match sent {
             Sent::Outputs(..) => Settled::Over(Acked::Acknowledged, RuleOutcome::Published),
             Sent::Retry(failure) => {
                 let after = wait(&rule.on_failure, task.waits, failure.retry.flatten(), &origin.id);
-                tracing::debug!(rule = %rule.name, id = %origin.id, reason = failure.reason, ?after, "to be tried again");
+                tracing::debug!(rule = %rule.name, id = %origin.id, %revision, reason = failure.logged(), ?after,
+                    "to be tried again");
                 let settled = again(task, after, true, false, &failure.reason);
                 glimpse.failed(failure, Ending::Unavailable);
                 settled
@@ -227,7 +234,7 @@ impl Shelf {
                         rule.metrics.publish_failed();
                         self.letters.failed(rule, &error);
                         if let Some(more) = rule.throttle.pass() {
-                            tracing::error!(rule = %rule.name, id = %origin.id, %error, more,
+                            tracing::error!(rule = %rule.name, id = %origin.id, %revision, %error, more,
                                 "a dead letter could not be stored; the message stays unacknowledged");
                         }
                         let after = wait(&rule.on_failure, task.waits, None, &origin.id);
@@ -245,7 +252,7 @@ impl Shelf {
             }
             Sent::Withdrawn => {
                 glimpse.ended(Ending::HandedBack, || None);
-                tracing::warn!(rule = %rule.name, id = %origin.id, source = %task.job.flight.source,
+                tracing::warn!(rule = %rule.name, id = %origin.id, %revision, source = %task.job.flight.source,
                     "a message waited for its next try, and no rule of this name takes it any more; it is handed back");
                 Settled::HandedBack
             }
@@ -253,7 +260,7 @@ impl Shelf {
                 rule.metrics.terminated();
                 if let Some(more) = rule.throttle.pass() {
                     let class = failure.class.as_str();
-                    tracing::warn!(rule = %rule.name, id = %origin.id, class, reason = failure.reason, more,
+                    tracing::warn!(rule = %rule.name, id = %origin.id, %revision, class, reason = failure.logged(), more,
                         "a message failed for good, and the rule keeps no dead letters");
                 }
                 if let Some(caller) = &task.job.caller {
@@ -295,8 +302,16 @@ impl Shelf {
         if ended.is_empty() {
             return;
         }
+        // One look at the clock does for all of them, and none where nothing was waited for.
+        let mut now = None;
+        for leaving in ended.iter() {
+            if let Some(begun) = leaving.confirmed {
+                let now = *now.get_or_insert_with(Instant::now);
+                leaving.task.rule().metrics.confirmed_after(now.saturating_duration_since(begun));
+            }
+        }
         let mut over = Vec::with_capacity(ended.len());
-        let leaving = ended.drain(..).map(|Leaving { mut task, settled }| match settled {
+        let leaving = ended.drain(..).map(|Leaving { mut task, settled, .. }| match settled {
             Settled::Again { after, counts, here } if here || task.job.in_place => {
                 task.try_again(counts);
                 (task, Left::Again(after.min(MAX_WAIT)))
@@ -304,8 +319,8 @@ impl Shelf {
             settled => {
                 let job = Arc::clone(&task.job);
                 if task.stuck.take().is_some() {
-                    tracing::info!(rule = %task.rule().name, id = %job.origin.id, source = %job.flight.source,
-                        "the message that paused the source is done");
+                    tracing::info!(rule = %task.rule().name, id = %job.origin.id, revision = %task.plan.revision,
+                        source = %job.flight.source, "the message that paused the source is done");
                 }
                 over.push((job, settled));
                 (task, Left::Over)
@@ -393,10 +408,12 @@ async fn confirm(task: &Task, outputs: Vec<Sending>) -> Result<(usize, Vec<Part>
         match result {
             Ok(safe) => {
                 breaker.succeeded(&task.probes);
+                rule.routes[route].metrics.confirmed();
                 count += 1;
                 parts.extend(to.map(|to| part(&rule.routes[route].name, to, safe)));
             }
             Err(error) => {
+                rule.routes[route].metrics.failed();
                 // Neither a message that cannot be sent nor a lost connection says anything about the output.
                 if error.blames_route(rule.divert.is_some()) {
                     breaker.failed(&task.probes);

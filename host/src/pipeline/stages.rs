@@ -206,7 +206,7 @@ impl Runner {
                     return confine(plan, rule, stage, &branch.message, published, *room).map(End::Parts);
                 }
                 Ok(Verdict::Drop(reason)) => return Ok(End::Drop(reason)),
-                Ok(Verdict::Reject(reason)) => return Err(Failure::at(stage, FailureClass::Rejected, reason)),
+                Ok(Verdict::Reject(reason)) => return Err(Failure::said(stage, FailureClass::Rejected, reason)),
                 Err(error) => match (before, refused(&rule.on_failure, stage, error)) {
                     // Nothing of what the stage had done to the message by then is kept.
                     (Some(before), (FaultAction::Skip, _)) => branch.message = before,
@@ -231,6 +231,7 @@ fn record(stage: &StagePlan, result: &Result<Verdict, CallError>, took: std::tim
         _ => None,
     };
     stage.metrics.called(took, fault);
+    stage.seconds.observe(took);
     match result {
         // No room for an instance is the host's fault, not the plugin's.
         Err(CallError::Fault(Fault::Instantiate { .. })) => {}
@@ -254,7 +255,7 @@ fn routes(rule: &RulePlan, stage: &StagePlan, names: &[String]) -> Result<Vec<us
                 name.chars().take(64).collect::<String>(),
                 declared.join(", ")
             );
-            return Err(Failure::at(stage, FailureClass::Route, reason));
+            return Err(Failure::said(stage, FailureClass::Route, reason));
         };
         if !found.contains(&position) {
             found.push(position);
@@ -271,7 +272,7 @@ fn routes(rule: &RulePlan, stage: &StagePlan, names: &[String]) -> Result<Vec<us
 fn refused(on_failure: &OnFailure, stage: &StagePlan, error: CallError) -> (FaultAction, Failure) {
     match error {
         CallError::Refused(refusal) => {
-            let failure = Failure::at(stage, FailureClass::Retry, refusal.reason).retried(refusal.after);
+            let failure = Failure::said(stage, FailureClass::Retry, refusal.reason).retried(refusal.after);
             (FaultAction::Retry, failure)
         }
         CallError::Fault(fault) => {
@@ -284,7 +285,13 @@ fn refused(on_failure: &OnFailure, stage: &StagePlan, error: CallError) -> (Faul
                 // It is the host that had no room, or the store that did not answer, not the message that was wrong.
                 Fault::Instantiate { .. } | Fault::Store { .. } => FaultAction::Retry,
             };
-            let failure = Failure::at(stage, fault_class(&fault), fault.to_string());
+            let (class, reason) = (fault_class(&fault), fault.to_string());
+            let failure = match &fault {
+                Fault::Fatal { .. } | Fault::Verdict { .. } | Fault::Configure { .. } => {
+                    Failure::said(stage, class, reason)
+                }
+                _ => Failure::at(stage, class, reason),
+            };
             match action {
                 FaultAction::Retry => (action, failure.retried(None)),
                 FaultAction::DeadLetter | FaultAction::Skip => (action, failure),

@@ -4,15 +4,16 @@ use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt as _;
 
+use crate::telemetry::panic_text;
+
 /// Awaits this. Should it panic, the log tells what broke off, and there is no result. Whatever it was in the middle of is
 /// not to be used any more.
 pub(super) async fn survive<T>(what: &str, future: impl Future<Output = T>) -> Option<T> {
     match AssertUnwindSafe(future).catch_unwind().await {
         Ok(done) => Some(done),
         Err(panic) => {
-            let text = panic.downcast_ref::<&str>().copied();
-            let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or_default();
-            tracing::error!(panic = text, "{what} broke off, and is tried again; this is a bug in Trackside");
+            let panic = panic_text(&*panic);
+            tracing::error!(panic, "{what} broke off, and is tried again; this is a bug in Trackside");
             None
         }
     }

@@ -4,11 +4,13 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, Weak};
 
+use prometheus_client::metrics::counter::Counter;
 use tokio::sync::{Notify, mpsc};
 
 use crate::message::{Message, Origin, SubjectPattern};
 use crate::names::{RuleName, SourceName};
 use crate::plan::Plan;
+use crate::telemetry::TapReadings;
 
 use super::job::Task;
 use super::seen::{Ending, Glimpse, Seen};
@@ -28,6 +30,7 @@ pub struct Taps(Arc<Shared>);
 struct Shared {
     open: AtomicUsize,
     sinks: RwLock<Vec<Sink>>,
+    missed: Counter,
 }
 
 /// What somebody wants to see: what all that is given holds for.
@@ -71,6 +74,8 @@ struct Sink {
     filter: TapFilter,
     items: mpsc::Sender<Item>,
     gauge: Arc<Gauge>,
+    /// What all taps missed.
+    all_missed: Counter,
 }
 
 #[derive(Debug)]
@@ -94,6 +99,12 @@ impl Taps {
         self.0.open.load(Ordering::Relaxed) > 0
     }
 
+    /// How many look on, and how many things those have missed that looked on since the start.
+    #[must_use]
+    pub fn readings(&self) -> TapReadings {
+        TapReadings { open: self.0.open.load(Ordering::Relaxed), missed: self.0.missed.get() }
+    }
+
     /// Begins to look on.
     ///
     /// # Errors
@@ -105,7 +116,8 @@ impl Taps {
         }
         let (sender, items) = mpsc::channel(WAITING);
         let gauge = Arc::new(Gauge::default());
-        sinks.push(Sink { filter, items: sender, gauge: Arc::clone(&gauge) });
+        let all_missed = self.0.missed.clone();
+        sinks.push(Sink { filter, items: sender, gauge: Arc::clone(&gauge), all_missed });
         self.0.open.store(sinks.len(), Ordering::Relaxed);
         Ok(Tap { items, next: None, gauge, taps: Arc::downgrade(&self.0) })
     }
@@ -186,6 +198,7 @@ impl Sink {
     }
 
     fn missed(&self) {
+        self.all_missed.inc();
         self.gauge.missed.fetch_add(1, Ordering::Relaxed);
         self.gauge.more_missed.notify_one();
     }

@@ -146,7 +146,7 @@ impl Compiler {
         supply: &Supply<'_>,
         directory: &Path,
     ) -> Result<Arc<Plugin>, Box<Problem>> {
-        let (bytes, digest) = if settings.path.is_some() || settings.oci.is_some() {
+        let (bytes, digest) = if !settings.is_standard() {
             let component = supply.component(name, &settings);
             let component = component.map_err(|error| supply::problem(name, &settings, &error, directory))?;
             (Cow::Owned(component.bytes), component.sha256)
@@ -269,18 +269,21 @@ impl Compiler {
         let concurrency = rules.config.sidecar.as_ref().map_or(1, |sidecar| sidecar.deliver_concurrency);
         for ((rule, keys), letter_key) in rules.rules.iter().zip(&stages.of_rules).zip(letter_keys) {
             let standing = &mut self.standing;
-            let stages = rule.stages.iter().zip(keys).map(|(stage, key)| StagePlan {
+            let numbered = rule.stages.iter().zip(1..).zip(keys);
+            let stages = numbered.map(|((stage, number), key)| StagePlan {
                 plugin: stage.plugin.clone(),
                 optional: stage.optional,
                 breaker: standing.plugin(&stage.plugin, plugins[&stage.plugin].settings().breaker),
                 stage: Arc::clone(&stages.known[key].stage),
                 metrics: self.metrics.plugin(&stage.plugin),
+                seconds: self.metrics.stage((rule.name.clone(), number, stage.plugin.clone())),
             });
             let stages = stages.collect();
             let routes = rule.routes.iter().map(|(name, route)| RoutePlan {
                 name: name.clone(),
                 to: RouteTo::of(&route.to, &standing.outlets, concurrency),
                 breaker: standing.route(&rule.name, name, rule.breaker.settings),
+                metrics: self.metrics.route(&rule.name, name),
             });
             let routes: Vec<_> = routes.collect();
             plans.push(RulePlan {
@@ -304,7 +307,7 @@ impl Compiler {
                 on_failure: rule.on_failure.clone(),
                 dead_letter_key: letter_key.clone(),
                 metrics: self.metrics.rule(&rule.name),
-                throttle: Throttle::default(),
+                throttle: Throttle::counting(self.metrics.held_back()),
             });
         }
         let plugins: Vec<_> = plugins.iter().map(|(name, plugin)| (name.clone(), *plugin.digest())).collect();

@@ -22,7 +22,7 @@ use crate::outlets::Service;
 use crate::plugins::ConfiguredStage;
 use crate::rules::{GiveUp, OnFailure, OrderBy, Priority};
 use crate::sealing::LetterKey;
-use crate::telemetry::{PluginMetrics, RuleMetrics, SourceMetrics, Throttle};
+use crate::telemetry::{Histogram, PluginMetrics, RuleMetrics, SourceMetrics, Throttle};
 
 pub use breaker::{Breaker, Pass, Probe};
 pub use compile::Compiler;
@@ -111,6 +111,8 @@ pub struct StagePlan {
     pub stage: Arc<ConfiguredStage>,
     /// The plugin's counters.
     pub metrics: Arc<PluginMetrics>,
+    /// How long its calls take in this stage.
+    pub seconds: Arc<Histogram>,
 }
 
 impl RulePlan {

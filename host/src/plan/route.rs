@@ -8,6 +8,7 @@ use crate::message::{Message, Subject};
 use crate::names::RouteName;
 use crate::outlets::{Outlets, Queue, Service};
 use crate::rules::{CALLER, Confirm, EventMode, RenderError, SUBSCRIBERS_PREFIX, Target, Template, UrlTemplate};
+use crate::telemetry::RouteMetrics;
 
 use super::Breaker;
 
@@ -20,6 +21,8 @@ pub struct RoutePlan {
     pub to: RouteTo,
     /// Opens when publishing fails again and again.
     pub breaker: Arc<Breaker>,
+    /// Its counters.
+    pub metrics: Arc<RouteMetrics>,
 }
 
 /// Where a route leads.

@@ -142,6 +142,7 @@ impl Engine {
         let code = linker.instantiate_pre(&component).and_then(|pre| Code::new(&inspection.kind, pre)).map_err(link)?;
         Ok(Arc::new(Plugin {
             log: PluginLog::new(name.clone(), settings.limits.log_lines_per_second),
+            alive: Arc::default(),
             name,
             digest: inspection.sha256,
             contract,

@@ -60,9 +60,10 @@ impl Guest {
         let limits = settings.plugin.settings().limits;
         let json = settings.plugin.json_limits().clone();
         let wasi = settings.plugin.imports_wasi().then(|| Box::new(VirtualWasi::new(&settings, deadline)));
+        let usage = Usage::new(&limits, settings.plugin.alive());
         Self {
             settings,
-            usage: Usage::new(&limits),
+            usage,
             budget: Budget::new(limits),
             deadline,
             files,

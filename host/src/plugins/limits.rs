@@ -1,5 +1,7 @@
 //! What one instance may use: memory and tables over its life, calls, bytes and time in each call.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use wasmtime::ResourceLimiter;
@@ -19,6 +21,7 @@ const MAX_TABLES: usize = 32;
 /// that. The refusal is remembered: a guest that does not get over it is told apart from one that broke.
 #[derive(Debug)]
 pub(super) struct Usage {
+    alive: Arc<Alive>,
     max_memory_bytes: usize,
     max_table_elements: usize,
     memory_bytes: usize,
@@ -27,9 +30,32 @@ pub(super) struct Usage {
     refused: Option<Fault>,
 }
 
+/// What all instances of a plugin use together.
+#[derive(Debug, Default)]
+pub(super) struct Alive {
+    instances: AtomicUsize,
+    memory_bytes: AtomicUsize,
+}
+
+impl Alive {
+    /// How many there are, and the bytes of their linear memory.
+    pub(super) fn readings(&self) -> (usize, usize) {
+        (self.instances.load(Ordering::Relaxed), self.memory_bytes.load(Ordering::Relaxed))
+    }
+}
+
+impl Drop for Usage {
+    fn drop(&mut self) {
+        self.alive.instances.fetch_sub(1, Ordering::Relaxed);
+        self.alive.memory_bytes.fetch_sub(self.memory_bytes, Ordering::Relaxed);
+    }
+}
+
 impl Usage {
-    pub(super) fn new(limits: &PluginLimits) -> Self {
+    pub(super) fn new(limits: &PluginLimits, alive: &Arc<Alive>) -> Self {
+        alive.instances.fetch_add(1, Ordering::Relaxed);
         Self {
+            alive: Arc::clone(alive),
             max_memory_bytes: limits.memory_bytes,
             max_table_elements: limits.table_elements,
             memory_bytes: 0,
@@ -58,13 +84,16 @@ impl ResourceLimiter for Usage {
             return Ok(false);
         }
         self.memory_bytes += asked;
+        self.alive.memory_bytes.fetch_add(asked, Ordering::Relaxed);
         self.asked = asked;
         Ok(true)
     }
 
     fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
         tracing::debug!(%error, "a plugin's memory did not grow");
-        self.memory_bytes -= std::mem::take(&mut self.asked);
+        let asked = std::mem::take(&mut self.asked);
+        self.memory_bytes -= asked;
+        self.alive.memory_bytes.fetch_sub(asked, Ordering::Relaxed);
         Ok(())
     }
 

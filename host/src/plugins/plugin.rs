@@ -10,6 +10,7 @@ use crate::rules::PluginSettings;
 
 use super::exports::Code;
 use super::keyvalue::KeyValue;
+use super::limits::Alive;
 use super::log::PluginLog;
 use super::ticker::Ticker;
 
@@ -37,6 +38,7 @@ pub struct Plugin {
     pub(super) settings: PluginSettings,
     pub(super) json: Limits,
     pub(super) log: PluginLog,
+    pub(super) alive: Arc<Alive>,
     pub(super) store: Arc<dyn KeyValue>,
     pub(super) code: Code,
     /// Keeps deadlines working for as long as the plugin can be called.
@@ -73,6 +75,16 @@ impl Plugin {
     #[must_use]
     pub fn log_lines_dropped(&self) -> u64 {
         self.log.dropped()
+    }
+
+    /// How many of its instances are alive, and the bytes of their linear memory.
+    #[must_use]
+    pub fn alive_now(&self) -> (usize, usize) {
+        self.alive.readings()
+    }
+
+    pub(super) fn alive(&self) -> &Arc<Alive> {
+        &self.alive
     }
 
     pub(super) fn is_handler(&self) -> bool {

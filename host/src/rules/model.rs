@@ -236,6 +236,14 @@ pub struct PluginSettings {
     pub location: Option<Location>,
 }
 
+impl PluginSettings {
+    /// Whether it is one of those that the binary carries.
+    #[must_use]
+    pub fn is_standard(&self) -> bool {
+        self.path.is_none() && self.oci.is_none()
+    }
+}
+
 /// `[trust]`: what is asked of the components of plugins, beyond what each plugin's table says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Trust {

@@ -78,6 +78,14 @@ definitions! {
         "0 if the last load of the configuration was rejected, otherwise 1.";
     TRACE_SPANS = Counter "trackside_trace_spans" ["outcome"],
         "Spans of traces by what became of them: exported; dropped, because too many waited; failed, because the receiver did not take them.";
+    LOG_HELD_BACK = Counter "trackside_log_lines_held_back",
+        "Log lines about messages of rules that were not written, since there had been one in that second.";
+    TASKS = Gauge "trackside_tasks" ["state"],
+        "What is to be done with messages in rules: ready, waits for a lane; running, is in a lane or being confirmed; waiting, waits for its key, for room in its rule, a breaker or a service; later, waits for its next try.";
+    TAPS = Gauge "trackside_taps",
+        "Taps that are open.";
+    TAPS_MISSED = Counter "trackside_taps_missed",
+        "Outcomes that taps were not shown, because they came faster than these took them.";
     SOURCE_RECEIVED = Counter "trackside_source_received" ["source"],
         "Deliveries taken in, redeliveries included.";
     SOURCE_REDELIVERED = Counter "trackside_source_redelivered" ["source"],
@@ -94,8 +102,22 @@ definitions! {
         "Messages between intake and acknowledgement.";
     SOURCE_IN_FLIGHT_BYTES = Gauge "trackside_source_in_flight" ["source"] in Bytes,
         "Bytes of payloads and headers between intake and acknowledgement.";
+    SOURCE_WINDOW_MESSAGES = Gauge "trackside_source_window_messages" ["source"],
+        "How many messages may be between intake and acknowledgement.";
+    SOURCE_WINDOW_BYTES = Gauge "trackside_source_window" ["source"] in Bytes,
+        "How many bytes of payloads and headers may be between intake and acknowledgement.";
+    SOURCE_PAUSED = Gauge "trackside_source_paused_messages" ["source"],
+        "Messages that have used up their tries and keep the source paused until they succeed.";
+    SOURCE_PENDING = Gauge "trackside_source_pending_messages" ["source"],
+        "Messages in the stream that its consumer has not delivered to any instance; of JetStream sources, asked every 15 s.";
+    SOURCE_UNACKNOWLEDGED = Gauge "trackside_source_unacknowledged_messages" ["source"],
+        "Messages that its consumer has delivered to any instance and that are not acknowledged; of JetStream sources, asked every 15 s.";
+    SOURCE_REDELIVERED_MESSAGES = Gauge "trackside_source_redelivered_messages" ["source"],
+        "Unacknowledged messages that were delivered more than once; of JetStream sources, asked every 15 s.";
     SOURCE_LATENCY = Histogram "trackside_source_latency" ["source"] in Seconds,
         "Time from intake to acknowledgement, of messages that were acknowledged.";
+    RULE = Info "trackside_rule" ["rule", "source"],
+        "The source that the messages of a rule come from.";
     RULE_TRIES = Counter "trackside_rule_tries" ["rule", "outcome"],
         "Tries of messages by what came of them: published, dropped, dead-lettered, retried, terminated, returned.";
     RULE_PUBLISHED = Counter "trackside_rule_published" ["rule"],
@@ -112,6 +134,14 @@ definitions! {
         "Messages that failed for good in a rule that keeps no dead letters.";
     RULE_PUBLISH_ERRORS = Counter "trackside_rule_publish_errors" ["rule"],
         "Outputs and dead letters that could not be published or were not confirmed.";
+    RULE_PUBLISH_SECONDS = Histogram "trackside_rule_publish" ["rule"] in Seconds,
+        "Time from when the outputs of a message begin to be published until all are confirmed, where that is waited for; series begin with the first.";
+    ROUTE_OUTPUTS = Counter "trackside_route_outputs" ["rule", "route", "outcome"],
+        "Outputs by what came of them: confirmed, failed.";
+    ROUTE_BREAKER = Gauge "trackside_route_breaker_open" ["rule", "route"],
+        "1 while the route is left alone because publishing failed again and again, otherwise 0.";
+    STAGE_SECONDS = Histogram "trackside_stage" ["rule", "stage", "plugin"] in Seconds,
+        "Time of a call in a stage, by its position in the rule; series begin with the first call.";
     PLUGIN_CALLS = Counter "trackside_plugin_calls" ["plugin"],
         "Calls of the plugin, whatever came of them.";
     PLUGIN_FAULTS = Counter "trackside_plugin_faults" ["plugin", "kind"],
@@ -120,6 +150,24 @@ definitions! {
         "Time of a call of the plugin.";
     PLUGIN_INSTANCES = Counter "trackside_plugin_instances_created" ["plugin"],
         "Instances of the plugin made.";
+    PLUGIN_ALIVE = Gauge "trackside_plugin_instances" ["plugin"],
+        "Instances of the plugin that are alive.";
+    PLUGIN_MEMORY = Gauge "trackside_plugin_memory" ["plugin"] in Bytes,
+        "Linear memory of these instances.";
+    PLUGIN_LINES_DROPPED = Counter "trackside_plugin_log_lines_dropped" ["plugin"],
+        "Log lines of the plugin dropped, since it wrote more a second than it may.";
+    PLUGIN_BREAKER = Gauge "trackside_plugin_breaker_open" ["plugin"],
+        "1 while the plugin is left alone because it failed again and again, otherwise 0.";
+    SERVICE_UP = Gauge "trackside_service_up" ["service"],
+        "1 while a service that outputs are posted to takes connections, otherwise 0.";
+    SERVICE_REQUESTS = Counter "trackside_service_requests" ["service", "outcome"],
+        "Outputs posted to a service by what came of them: delivered, refused, retried.";
+    SUBSCRIBERS = Gauge "trackside_subscription_subscribers" ["subscription"],
+        "Who subscribes to a route at the sidecar.";
+    SUBSCRIPTION_WAITING = Gauge "trackside_subscription_waiting_messages" ["subscription"],
+        "Outputs that wait for a subscriber.";
+    SUBSCRIPTION_OUT = Gauge "trackside_subscription_in_flight_messages" ["subscription"],
+        "Outputs that a subscriber has and has not answered.";
 }
 
 impl Definition {

@@ -2,6 +2,7 @@
 //! that the hot path only adds to what it holds already.
 
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
@@ -55,6 +56,25 @@ pub struct RuleMetrics {
     pub(super) retried: Counter,
     pub(super) terminated: Counter,
     pub(super) publish_errors: Counter,
+    pub(super) publish_seconds: Histogram,
+}
+
+/// The counters of a route.
+#[derive(Debug, Default)]
+pub struct RouteMetrics {
+    pub(super) confirmed: Counter,
+    pub(super) failed: Counter,
+}
+
+/// How far a consumer is behind, over all instances that share it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lag {
+    /// Messages that it has not delivered.
+    pub pending: u64,
+    /// Messages that it has delivered and that are not acknowledged.
+    pub unacknowledged: u64,
+    /// Of those, how many were delivered more than once.
+    pub redelivered: u64,
 }
 
 /// The counters of a source.
@@ -68,7 +88,11 @@ pub struct SourceMetrics {
     pub(super) dropped: Counter,
     pub(super) in_flight_messages: Gauge,
     pub(super) in_flight_bytes: Gauge,
+    pub(super) window_messages: Gauge,
+    pub(super) window_bytes: Gauge,
+    pub(super) paused: Gauge,
     pub(super) latency: Histogram,
+    lag: Mutex<Option<Lag>>,
 }
 
 /// The counters of a plugin.
@@ -105,6 +129,7 @@ impl RuleMetrics {
             retried: Counter::default(),
             terminated: Counter::default(),
             publish_errors: Counter::default(),
+            publish_seconds: Histogram::default(),
         }
     }
 
@@ -147,6 +172,23 @@ impl RuleMetrics {
     pub fn publish_failed(&self) {
         self.publish_errors.inc();
     }
+
+    /// The outputs of a message were confirmed after this long.
+    pub fn confirmed_after(&self, took: Duration) {
+        self.publish_seconds.observe(took);
+    }
+}
+
+impl RouteMetrics {
+    /// An output is safe.
+    pub fn confirmed(&self) {
+        self.confirmed.inc();
+    }
+
+    /// An output is not known to be safe.
+    pub fn failed(&self) {
+        self.failed.inc();
+    }
 }
 
 impl SourceMetrics {
@@ -160,6 +202,26 @@ impl SourceMetrics {
     pub fn left(&self, bytes: u32) {
         self.in_flight_messages.dec();
         self.in_flight_bytes.dec_by(bytes.into());
+    }
+
+    /// So much may be in its window.
+    pub fn window(&self, messages: usize, bytes: u32) {
+        self.window_messages.set(i64::try_from(messages).unwrap_or(i64::MAX));
+        self.window_bytes.set(bytes.into());
+    }
+
+    /// So many messages keep it paused.
+    pub fn paused(&self, messages: usize) {
+        self.paused.set(i64::try_from(messages).unwrap_or(i64::MAX));
+    }
+
+    /// How far its consumer is behind, if that is known.
+    pub fn lags(&self, lag: Option<Lag>) {
+        *self.lag.lock().unwrap_or_else(PoisonError::into_inner) = lag;
+    }
+
+    pub(super) fn lag(&self) -> Option<Lag> {
+        *self.lag.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A delivery was taken in.

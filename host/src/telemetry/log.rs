@@ -1,9 +1,12 @@
 //! Where log lines go and what they look like: one line an event on standard error, so that standard output stays
 //! free for what a command prints.
 
+use std::any::Any;
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::env;
 use std::io::{self, IsTerminal};
 
+use tokio::task::JoinError;
 use tracing::Dispatch;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
@@ -48,6 +51,32 @@ pub fn init_log(format: LogFormat, filter: Option<&str>) -> Result<(), LogError>
     let colour = io::stderr().is_terminal() && !refused;
     dispatch(format, filter, colour, io::stderr)?.try_init()?;
     Ok(())
+}
+
+/// From now on, panics are lines of the log like all else, with where they happened and as much of their text as may be
+/// shown.
+pub fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let thread = std::thread::current().name().unwrap_or("unnamed").to_owned();
+        let text = panic_text(panic.payload());
+        let backtrace = Some(Backtrace::capture()).filter(|trace| trace.status() == BacktraceStatus::Captured);
+        let backtrace = backtrace.map(tracing::field::display);
+        tracing::error!(place, thread, text, backtrace, "a thread panicked; this is a bug in Trackside");
+    }));
+}
+
+/// What a panic said, if the program's own text has it so. One that was made while it ran may quote what it was made of: a
+/// message, or a secret.
+#[must_use]
+pub fn panic_text(panic: &(dyn Any + Send)) -> &'static str {
+    panic.downcast_ref::<&'static str>().copied().unwrap_or("its text is left out, since it may show data")
+}
+
+/// The same of a task that broke off.
+#[must_use]
+pub fn task_panic(error: JoinError) -> &'static str {
+    error.try_into_panic().map_or("it was cancelled", |panic| panic_text(&*panic))
 }
 
 fn dispatch<W>(format: LogFormat, filter: &str, colour: bool, writer: W) -> Result<Dispatch, LogError>
@@ -109,6 +138,19 @@ mod tests {
         assert_eq!(lines.len(), 2);
         assert_eq!((&lines[0]["rule"], &lines[0]["level"]), (&"orders".into(), &"INFO".into()));
         assert_eq!(lines[1]["message"], "detail");
+    }
+
+    #[test]
+    fn a_panic_tells_what_the_program_says_and_nothing_that_it_met() {
+        let said = |payload: &str| {
+            let panic = std::panic::catch_unwind(|| match payload {
+                "" => panic!("there is no payload"),
+                payload => panic!("there is {payload}"),
+            });
+            panic_text(&*panic.unwrap_err())
+        };
+        assert_eq!(said(""), "there is no payload");
+        assert_eq!(said("4111"), "its text is left out, since it may show data");
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use prometheus_client::metrics::counter::Counter;
+
 /// Lets one line a second through.
 #[derive(Debug)]
 pub struct Throttle {
@@ -10,9 +12,16 @@ pub struct Throttle {
     /// The second, counted from `begun`, in which a line was let through last, plus one.
     last: AtomicU64,
     held_back: AtomicU64,
+    counter: Counter,
 }
 
 impl Throttle {
+    /// One that counts here what it holds back.
+    #[must_use]
+    pub fn counting(counter: Counter) -> Self {
+        Self { counter, ..Self::default() }
+    }
+
     /// Whether a line may be logged now: how many were held back before it.
     #[must_use]
     pub fn pass(&self) -> Option<u64> {
@@ -23,13 +32,19 @@ impl Throttle {
             return Some(self.held_back.swap(0, Ordering::Relaxed));
         }
         self.held_back.fetch_add(1, Ordering::Relaxed);
+        self.counter.inc();
         None
     }
 }
 
 impl Default for Throttle {
     fn default() -> Self {
-        Self { begun: Instant::now(), last: AtomicU64::new(0), held_back: AtomicU64::new(0) }
+        Self {
+            begun: Instant::now(),
+            last: AtomicU64::new(0),
+            held_back: AtomicU64::new(0),
+            counter: Counter::default(),
+        }
     }
 }
 

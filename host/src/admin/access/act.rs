@@ -9,6 +9,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 
+use crate::telemetry::task_panic;
+
 use super::{Access, Caller, Problem};
 
 /// Longest path that is written down, in characters; no path that there is comes near it.
@@ -48,7 +50,7 @@ pub(in crate::admin) async fn act(State(access): State<Access>, request: Request
         response
     });
     task.await.unwrap_or_else(|error| {
-        tracing::error!(%error, "a request to the admin API failed by a fault of trackside itself");
+        tracing::error!(panic = task_panic(error), "a request to the admin API failed by a fault of trackside itself");
         let detail = "this failed by a fault of trackside itself, please report it with the log";
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response()
     })

@@ -7,6 +7,7 @@ mod answer;
 mod request;
 mod watch;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use tokio::time::Instant;
 
 use crate::https;
 use crate::rules::ServiceAddress;
+use crate::telemetry::ServiceReadings;
 
 pub use answer::PostError;
 pub use request::Post;
@@ -31,7 +33,8 @@ const IDLE: Duration = Duration::from_secs(30);
 /// How long making a connection may take, if the request's own time-out is not shorter.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-type HttpClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+type Connector = HttpsConnector<HttpConnector>;
+type HttpClient = Client<Connector, Full<Bytes>>;
 
 /// A service.
 #[derive(Debug)]
@@ -40,9 +43,21 @@ pub struct Service {
     /// Requests that may be under way.
     permits: Semaphore,
     client: HttpClient,
+    /// Of the same kind as those that the client makes.
+    connector: Connector,
     state: latest::Sender<Presence>,
     /// Until when it asked to be left alone.
     rests: Mutex<Option<Instant>>,
+    /// What became of what was posted.
+    counts: Counts,
+}
+
+/// Outputs by what became of them.
+#[derive(Debug, Default)]
+struct Counts {
+    delivered: AtomicU64,
+    refused: AtomicU64,
+    retried: AtomicU64,
 }
 
 /// Whether a service is there.
@@ -62,13 +77,22 @@ impl Service {
         http.enforce_http(false);
         http.set_nodelay(true);
         http.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        let connector = https::connector(http, address.is_secure());
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(concurrency)
-            .build(https::connector(http, address.is_secure()));
+            .build(connector.clone());
         let state = latest::Sender::new(Presence::Unknown);
-        Self { address, permits: Semaphore::new(concurrency), client, state, rests: Mutex::default() }
+        Self {
+            address,
+            permits: Semaphore::new(concurrency),
+            client,
+            connector,
+            state,
+            rests: Mutex::default(),
+            counts: Counts::default(),
+        }
     }
 
     /// Where it is.
@@ -88,12 +112,27 @@ impl Service {
         }
         let result = request::exchange(&self.client, &self.address, post).await;
         drop(permit);
+        let counter = match &result {
+            Ok(()) => &self.counts.delivered,
+            Err(error) if error.retryable() => &self.counts.retried,
+            Err(_) => &self.counts.refused,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
         match &result {
             Err(PostError::Missing { reason, .. }) => self.is_missing(reason),
             Err(PostError::Status { after: Some(after), .. }) => self.rest(*after),
             _ => {}
         }
         result
+    }
+
+    /// Whether it is there, and what became of what was posted to it.
+    #[must_use]
+    pub fn readings(&self) -> ServiceReadings {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let Counts { delivered, refused, retried } = &self.counts;
+        let up = matches!(*self.state.borrow(), Presence::There);
+        ServiceReadings { up, delivered: count(delivered), refused: count(refused), retried: count(retried) }
     }
 
     /// Until when whoever has something for it waits; `None` if it may come.

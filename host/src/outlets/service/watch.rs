@@ -1,9 +1,13 @@
 //! Whether a service is there, found out by connecting to it.
 
+use std::future::poll_fn;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
+use hyper::Uri;
 use tokio::sync::watch::Receiver;
+use tower_service::Service as _;
+
+use crate::https::reasons;
 
 use super::{CONNECT_TIMEOUT, Presence, Service};
 
@@ -44,11 +48,17 @@ impl Service {
         }
     }
 
-    /// Connects and hangs up.
+    /// Connects as a request would, TLS included, and hangs up: a service whose certificate is not trusted is not there
+    /// either.
     async fn connect(&self) -> Result<(), String> {
-        let connecting = TcpStream::connect((self.address.host(), self.address.port()));
+        let address: Uri = self.address.to_string().parse().map_err(|error| format!("its address: {error}"))?;
+        let mut connector = self.connector.clone();
+        let connecting = async {
+            poll_fn(|context| connector.poll_ready(context)).await?;
+            connector.call(address).await
+        };
         match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
-            Ok(connected) => connected.map(drop).map_err(|error| error.to_string()),
+            Ok(connected) => connected.map(drop).map_err(|error| reasons(&*error)),
             Err(_) => Err(format!("no connection within {CONNECT_TIMEOUT:?}")),
         }
     }

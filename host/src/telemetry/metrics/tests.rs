@@ -2,7 +2,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::telemetry::{DEFINITIONS, Kind, RuleOutcome, Unit, reference};
+use crate::names::QueueName;
+use crate::telemetry::{
+    DEFINITIONS, Kind, PluginReadings, RuleOutcome, ServiceReadings, SubscriptionReadings, TapReadings, TaskReadings,
+    Unit, reference,
+};
 
 use super::*;
 
@@ -15,7 +19,8 @@ fn full() -> Metrics {
     metrics.connected(true);
     metrics.reload_activated(&Revision::from_digest(&[0xab; 32]), UNIX_EPOCH + Duration::from_millis(1_500));
     metrics.reload_rejected();
-    let rule = metrics.rule(&RuleName::new("orders").unwrap());
+    let (name, mask) = (|name: &str| RuleName::new(name).unwrap(), PluginName::new("mask").unwrap());
+    let rule = metrics.rule(&name("orders"));
     rule.tried(RuleOutcome::Published);
     rule.tried(RuleOutcome::Returned);
     rule.published(3);
@@ -26,6 +31,12 @@ fn full() -> Metrics {
     rule.retried();
     rule.terminated();
     rule.publish_failed();
+    rule.confirmed_after(Duration::from_millis(2));
+    let route = metrics.route(&name("orders"), &RouteName::new("default").unwrap());
+    route.confirmed();
+    route.confirmed();
+    route.failed();
+    metrics.stage((name("orders"), 1, mask.clone())).observe(Duration::from_micros(7));
     let source = metrics.source(&SourceName::new("orders").unwrap());
     source.received(false);
     source.received(true);
@@ -36,7 +47,10 @@ fn full() -> Metrics {
     source.dropped(2);
     source.settled(Duration::from_micros(30), true);
     source.settled(Duration::from_micros(30), false);
-    let plugin = metrics.plugin(&PluginName::new("mask").unwrap());
+    source.window(1000, 64 << 20);
+    source.paused(3);
+    source.lags(Some(Lag { pending: 20, unacknowledged: 8, redelivered: 5 }));
+    let plugin = metrics.plugin(&mask);
     plugin.called(Duration::from_micros(5), None);
     plugin.called(Duration::from_millis(10), Some("deadline"));
     plugin.instance_created();
@@ -44,7 +58,26 @@ fn full() -> Metrics {
     traces.exported(7);
     traces.dropped();
     traces.failed(2);
+    metrics.held_back().inc_by(6);
+    metrics.read_from(readings);
     metrics
+}
+
+/// What is read and not counted, in a host that has everything.
+fn readings() -> Readings {
+    let (rule, route) = (RuleName::new("orders").unwrap(), RouteName::new("default").unwrap());
+    let plugin = PluginReadings { instances: 2, memory_bytes: 3 << 16, log_lines_dropped: 4, breaker_open: true };
+    let service = ServiceReadings { up: true, delivered: 5, refused: 6, retried: 7 };
+    let subscription = SubscriptionReadings { subscribers: 1, waiting: 8, in_flight: 9 };
+    Readings {
+        tasks: TaskReadings { ready: 1, running: 2, waiting: 3, later: 4 },
+        taps: TapReadings { open: 2, missed: 11 },
+        rules: vec![(rule.clone(), SourceName::new("orders").unwrap())],
+        routes: vec![(rule, route, true)],
+        plugins: BTreeMap::from([(PluginName::new("mask").unwrap(), plugin)]),
+        services: BTreeMap::from([("http://127.0.0.1:8080".to_owned(), service)]),
+        subscriptions: BTreeMap::from([(QueueName::new("audit").unwrap(), subscription)]),
+    }
 }
 
 /// Type and unit by name.
@@ -80,6 +113,8 @@ fn the_help_names_every_value_of_a_label_that_has_few() {
         ("trackside_rule_tries", crate::telemetry::RULE_OUTCOMES),
         ("trackside_rule_dead_lettered", crate::telemetry::DEAD_LETTER_CLASSES),
         ("trackside_plugin_faults", crate::telemetry::FAULT_KINDS),
+        ("trackside_route_outputs", &["confirmed", "failed"]),
+        ("trackside_service_requests", &["delivered", "refused", "retried"]),
     ] {
         let definition = DEFINITIONS.iter().find(|definition| definition.name == name).expect("it is in the table");
         let listed = definition.help.rsplit_once(": ").expect("a list").1.trim_end_matches('.');
@@ -145,6 +180,37 @@ fn what_happened_is_what_is_counted() {
         ("trackside_source_latency_seconds_bucket{le=\"0.0001\",source=\"orders\"}", "1"),
         ("trackside_rule_tries_total{rule=\"orders\",outcome=\"published\"}", "1"),
         ("trackside_rule_tries_total{rule=\"orders\",outcome=\"returned\"}", "1"),
+        ("trackside_rule_info{rule=\"orders\",source=\"orders\"}", "1"),
+        ("trackside_rule_publish_seconds_bucket{le=\"0.001\",rule=\"orders\"}", "0"),
+        ("trackside_rule_publish_seconds_bucket{le=\"0.0025\",rule=\"orders\"}", "1"),
+        ("trackside_route_outputs_total{rule=\"orders\",route=\"default\",outcome=\"confirmed\"}", "2"),
+        ("trackside_route_outputs_total{rule=\"orders\",route=\"default\",outcome=\"failed\"}", "1"),
+        ("trackside_route_breaker_open{rule=\"orders\",route=\"default\"}", "1"),
+        ("trackside_stage_seconds_count{rule=\"orders\",stage=\"1\",plugin=\"mask\"}", "1"),
+        ("trackside_source_window_messages{source=\"orders\"}", "1000"),
+        ("trackside_source_window_bytes{source=\"orders\"}", "67108864"),
+        ("trackside_source_paused_messages{source=\"orders\"}", "3"),
+        ("trackside_source_pending_messages{source=\"orders\"}", "20"),
+        ("trackside_source_unacknowledged_messages{source=\"orders\"}", "8"),
+        ("trackside_source_redelivered_messages{source=\"orders\"}", "5"),
+        ("trackside_tasks{state=\"ready\"}", "1"),
+        ("trackside_tasks{state=\"running\"}", "2"),
+        ("trackside_tasks{state=\"waiting\"}", "3"),
+        ("trackside_tasks{state=\"later\"}", "4"),
+        ("trackside_taps", "2"),
+        ("trackside_taps_missed_total", "11"),
+        ("trackside_log_lines_held_back_total", "6"),
+        ("trackside_plugin_instances{plugin=\"mask\"}", "2"),
+        ("trackside_plugin_memory_bytes{plugin=\"mask\"}", "196608"),
+        ("trackside_plugin_log_lines_dropped_total{plugin=\"mask\"}", "4"),
+        ("trackside_plugin_breaker_open{plugin=\"mask\"}", "1"),
+        ("trackside_service_up{service=\"http://127.0.0.1:8080\"}", "1"),
+        ("trackside_service_requests_total{service=\"http://127.0.0.1:8080\",outcome=\"delivered\"}", "5"),
+        ("trackside_service_requests_total{service=\"http://127.0.0.1:8080\",outcome=\"refused\"}", "6"),
+        ("trackside_service_requests_total{service=\"http://127.0.0.1:8080\",outcome=\"retried\"}", "7"),
+        ("trackside_subscription_subscribers{subscription=\"audit\"}", "1"),
+        ("trackside_subscription_waiting_messages{subscription=\"audit\"}", "8"),
+        ("trackside_subscription_in_flight_messages{subscription=\"audit\"}", "9"),
         ("trackside_trace_spans_total{outcome=\"exported\"}", "7"),
         ("trackside_trace_spans_total{outcome=\"dropped\"}", "1"),
         ("trackside_trace_spans_total{outcome=\"failed\"}", "2"),
@@ -170,6 +236,61 @@ fn counters_of_a_name_live_as_long_as_a_revision_has_the_name() {
     let (_, samples) = parse(&metrics.encode());
     assert_eq!(samples.get("trackside_rule_published_total{rule=\"kept\"}").map(String::as_str), Some("2"));
     assert!(!samples.keys().any(|series| series.contains("\"old\"")), "{samples:#?}");
+}
+
+#[test]
+fn routes_and_stages_go_with_their_rule_and_come_back_with_it() {
+    let metrics = metrics();
+    let (rule, route) = (RuleName::new("old").unwrap(), RouteName::new("default").unwrap());
+    let plugins = ["validate", "mask"].map(|name| PluginName::new(name).unwrap());
+    let of_route = metrics.route(&rule, &route);
+    let [first, second] = [1, 2].map(|number| metrics.stage((rule.clone(), number, plugins[number - 1].clone())));
+    let happen = || {
+        of_route.confirmed();
+        first.observe(Duration::from_micros(5));
+        second.observe(Duration::from_micros(5));
+    };
+    let in_use = |stages: &[usize]| InUse {
+        rules: BTreeSet::from([rule.clone()]),
+        routes: BTreeSet::from([(rule.clone(), route.clone())]),
+        stages: stages.iter().map(|number| (rule.clone(), *number, plugins[number - 1].clone())).collect(),
+        ..InUse::default()
+    };
+    let counted = || {
+        let (_, samples) = parse(&metrics.encode());
+        [
+            "trackside_route_outputs_total{rule=\"old\",route=\"default\",outcome=\"confirmed\"}",
+            "trackside_stage_seconds_count{rule=\"old\",stage=\"1\",plugin=\"validate\"}",
+            "trackside_stage_seconds_count{rule=\"old\",stage=\"2\",plugin=\"mask\"}",
+        ]
+        .map(|series| samples.get(series).cloned().unwrap_or_default())
+    };
+    happen();
+    metrics.retain(&in_use(&[1, 2]));
+    assert_eq!(counted(), ["1", "1", "1"], "what is in use stays");
+    metrics.retain(&in_use(&[1]));
+    assert_eq!(counted(), ["1", "1", ""], "a stage that the rule has no longer goes");
+    metrics.retain(&InUse::default());
+    assert_eq!(counted(), ["", "", ""]);
+    assert!(!metrics.encode().contains("\"old\""));
+    metrics.show_parts(&rule, [(&route, &of_route)], plugins.iter().zip([&first, &second]));
+    happen();
+    assert_eq!(counted(), ["2", "2", "2"], "an earlier revision is in force again and counts on");
+}
+
+#[test]
+fn histograms_of_rules_and_stages_that_nothing_comes_by_cost_no_lines() {
+    let metrics = metrics();
+    let rule = RuleName::new("idle").unwrap();
+    let publishing = metrics.rule(&rule);
+    let stage = metrics.stage((rule, 1, PluginName::new("mask").unwrap()));
+    let lines = || metrics.encode().lines().filter(|line| line.contains("_bucket{")).count();
+    assert_eq!(lines(), 0);
+    publishing.confirmed_after(Duration::from_millis(1));
+    let of_one = lines();
+    assert!(of_one > 0);
+    stage.observe(Duration::from_millis(1));
+    assert_eq!(lines(), 2 * of_one);
 }
 
 #[test]
