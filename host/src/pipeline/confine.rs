@@ -23,7 +23,7 @@ pub(super) fn confine(
     stage: &StagePlan,
     message: &Message,
     published: Vec<Publication>,
-    mut room: Room,
+    room: &mut Room,
 ) -> Result<Vec<Part>, Failure> {
     let mut parts = Vec::new();
     for Publication { subject, shown, payload, headers } in published {

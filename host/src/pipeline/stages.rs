@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::message::{Headers, Message, Origin, is_reserved};
 use crate::plan::{Plan, Probe, RoutePlan, RulePlan, StagePlan};
-use crate::plugins::{CallError, Fault, Instances, MAX_PARTS, Part, Verdict, Work, keeping_lines};
+use crate::plugins::{CallError, Fault, Instances, MAX_PARTS, Part, Publication, Verdict, Work, keeping_lines};
 use crate::rules::{FaultAction, OnFailure};
 
 use super::confine::confine;
@@ -40,12 +40,13 @@ struct Branch {
 enum End {
     Routes(Vec<usize>),
     Parts(Vec<Part>),
+    Published(Vec<Publication>),
     Drop(String),
 }
 
 /// What a message may still be split into. Each call of a plugin is bounded, but the parts that one stage makes can be
 /// split by the next, and all of them are held until the last is through.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Room {
     parts: usize,
     bytes: usize,
@@ -128,7 +129,7 @@ impl Runner {
         let mut todo = vec![whole];
         let mut room = Room::of(rule);
         while let Some(mut branch) = todo.pop() {
-            let result = self.stages(plan, rule, &mut branch, origin, probes, trail, &room).and_then(|end| match end {
+            let result = self.stages(rule, &mut branch, origin, probes, trail).and_then(|end| match end {
                 End::Routes(routes) => emit(plan, rule, &mut branch, &routes, &mut outcome),
                 End::Drop(reason) => {
                     outcome.dropped.push(Dropped { reason, stages: std::mem::take(&mut branch.traces) });
@@ -136,6 +137,11 @@ impl Runner {
                 }
                 End::Parts(split) => {
                     split.iter().try_for_each(|part| room.take(&part.headers, part.payload.len()))?;
+                    divide(rule, &mut branch, split, &mut todo, &mut outcome)
+                }
+                End::Published(published) => {
+                    let stage = &rule.stages[branch.next - 1];
+                    let split = confine(plan, rule, stage, &branch.message, published, &mut room)?;
                     divide(rule, &mut branch, split, &mut todo, &mut outcome)
                 }
             });
@@ -158,13 +164,11 @@ impl Runner {
     /// Runs a branch until a stage takes it off the straight way or none is left.
     fn stages(
         &mut self,
-        plan: &Plan,
         rule: &RulePlan,
         branch: &mut Branch,
         origin: &Arc<Origin>,
         probes: &[Probe],
         trail: Option<Trail<'_>>,
-        room: &Room,
     ) -> Result<End, Failure> {
         if let Some(route) = branch.routed {
             return Ok(End::Routes(vec![route]));
@@ -202,9 +206,7 @@ impl Runner {
                 Ok(Verdict::Forward) => {}
                 Ok(Verdict::Route(names)) => return routes(rule, stage, &names).map(End::Routes),
                 Ok(Verdict::Split(parts)) => return Ok(End::Parts(parts)),
-                Ok(Verdict::Publish(published)) => {
-                    return confine(plan, rule, stage, &branch.message, published, *room).map(End::Parts);
-                }
+                Ok(Verdict::Publish(published)) => return Ok(End::Published(published)),
                 Ok(Verdict::Drop(reason)) => return Ok(End::Drop(reason)),
                 Ok(Verdict::Reject(reason)) => return Err(Failure::said(stage, FailureClass::Rejected, reason)),
                 Err(error) => match (before, refused(&rule.on_failure, stage, error)) {
