@@ -6,6 +6,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
+use url::{Host, Url};
 
 /// A connector that trusts the system's authorities. On a machine that has none, no service is reached by TLS.
 pub(crate) fn connector(http: HttpConnector, secure: bool) -> HttpsConnector<HttpConnector> {
@@ -26,6 +27,16 @@ pub(crate) fn connector(http: HttpConnector, secure: bool) -> HttpsConnector<Htt
         false => none(),
     };
     builder.https_or_http().enable_http1().wrap_connector(http)
+}
+
+/// Whether the URL's host is this machine, so that nobody else can read on the way.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
 }
 
 /// An error with all that it comes from: the outermost one often says no more than that there was one.

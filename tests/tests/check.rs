@@ -355,6 +355,19 @@ mod inspect {
     }
 
     #[test]
+    fn a_core_module_is_told_what_would_make_a_plugin_of_it() {
+        let module = "(module (import \"wasi_snapshot_preview1\" \"fd_write\" (func)) (export \"c\" (func 0)))";
+        let done = inspect(&wat::parse_str(module).expect("a module"));
+        assert!(done.code == 1 && !done.stdout.contains("grants"), "{}", done.stdout);
+        for part in ["exports `c`", "`trackside:plugin/stage@0.1.0`", "--adapt wasi_snapshot_preview1=ADAPTER.wasm -o"]
+        {
+            assert!(done.stderr.contains(part), "{part} in {}", done.stderr);
+        }
+        let done = inspect(&wat::parse_str("(module)").expect("a module"));
+        assert!(!done.stderr.contains("adapt"), "{}", done.stderr);
+    }
+
+    #[test]
     fn what_is_no_webassembly_is_refused() {
         for (bytes, why) in [
             (b"hello".as_slice(), "not a WebAssembly file"),

@@ -178,6 +178,21 @@ async fn a_letter_that_is_replayed_twice_is_stored_once() {
 }
 
 #[tokio::test]
+async fn a_letter_that_fails_again_into_another_stream_is_tried_once() {
+    let (server, setup) = world("\"dead.orders\"", &["id"]).await;
+    publish(&server, "orders.eu", &[], "{}").await;
+    let_die(&server, &setup, 1, &[]).await;
+    // From now on the rule's letters go to a stream that is read after the first one, which another rule's still go to.
+    server.stream("LATER", &["later.>"]).await;
+    let other = rule("\"dead.orders\"").replace("name = \"orders\"", "name = \"others\"");
+    setup.write("rules/orders.toml", rule("\"later.orders\"") + &other);
+    let replayed = dead("replay", &setup, &[]);
+    assert!(replayed.stdout.ends_with("\n0 replayed, 1 failed again, 0 stay\n"), "{}", replayed.stdout);
+    assert_eq!(sequences(&server, "LATER").await, [1]);
+    assert!(sequences(&server, "DEAD").await.is_empty());
+}
+
+#[tokio::test]
 async fn a_replay_that_is_killed_again_and_again_loses_and_repeats_nothing() {
     const COUNT: usize = 150;
     let (server, setup) = world("\"dead.orders\"", &["id"]).await;
@@ -292,7 +307,7 @@ async fn an_encrypted_letter_holds_no_secret_and_is_shown_and_replayed_with_its_
     assert_eq!(ok(&shown).lines()[0]["payload"], json!({ "card": "s3cret" }));
     assert_eq!(shown.lines()[0]["headers"], json!({ "Api-Key": "s3cret", "Nats-Msg-Id": "s3cret-id" }));
     let wrong = dead_with("show", &setup, &["1"], &[OTHER_KEY]);
-    let want = "letter 1 of stream DEAD: it is encrypted with the key 630dcd29, and there is ";
+    let want = "letter 1 of stream DEAD: it is encrypted with the key 630dcd29, which is not at hand: give it by ";
     assert!(wrong.code == 1 && wrong.stderr.starts_with(want), "{}", wrong.stderr);
     assert!(wrong.stdout.contains("Trackside-Dead-Subject: orders.eu\n"), "{}", wrong.stdout);
     assert!(!format!("{}{}", wrong.stdout, wrong.stderr).contains(OTHER_KEY.1));

@@ -122,6 +122,27 @@ mod plugins {
         }
     }
 
+    /// The reason for which a message of a plugin's rule is dead-lettered.
+    fn limit_met(name: &str, with: &str, headers: &serde_json::Value) -> String {
+        let line = json!({ "subject": format!("orders.{name}"), "headers": headers, "payload": 1 }).to_string();
+        let done = command(&["try", setup(&[name], with).argument(), "--jsonl"], line.as_bytes());
+        let line = &done.lines()[0];
+        assert_eq!(line["headers"]["Trackside-Dead-Class"], "limit", "{}", line["reason"]);
+        line["reason"].as_str().expect("a reason").to_owned()
+    }
+
+    #[test]
+    fn stages_that_split_what_others_split_do_not_multiply_what_is_kept() {
+        let reason = limit_met("split-large", "[[rule.stage]]\nplugin = \"split-large\"", &json!({}));
+        assert_eq!(reason, "the message was split into more than 33554432 bytes, 4 times `host-bytes`");
+    }
+
+    #[test]
+    fn headers_that_go_with_all_that_a_handler_publishes_count_each_time() {
+        let reason = limit_met("publish-many", "", &json!({ "Large": "x".repeat(8 << 10) }));
+        assert_eq!(reason, "the plugin went over its limit of 8MiB exchanged with the host (`host-bytes`)");
+    }
+
     #[test]
     fn a_trap_costs_the_instance_and_not_the_messages_after_it() {
         let setup = setup(&["trap", "count"], "");

@@ -21,6 +21,8 @@ fn cases_that_hold_are_measured_and_the_command_succeeds() {
     let first = done.stdout.lines().next().expect("a line for the case");
     assert!(first.starts_with("ok ") && first.contains(" µs ") && first.ends_with("  it goes on"), "{first}");
     assert!(done.stdout.contains("\n1 of 1 cases hold\n"), "{}", done.stdout);
+    let handler = run("publish-many", "[[case]]\nname = \"it publishes\"\nexpect = { verdict = \"publish\" }\n", &[]);
+    assert!(handler.code == 0 && handler.stdout.contains(" µs "), "{}", handler.stdout);
 }
 
 #[test]

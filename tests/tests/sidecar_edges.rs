@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -133,9 +132,15 @@ async fn outputs_are_diverted_while_a_service_fails_and_callers_are_answered_mea
 #[tokio::test]
 async fn nothing_is_lost_when_trackside_is_killed_while_it_posts_and_is_subscribed_to() {
     const MESSAGES: usize = 200;
-    let app = App::start(0, async |_| {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-        (204, None)
+    // So many are answered before the kill, so that others are under way then.
+    let answers = Arc::new(Semaphore::new(MESSAGES / 4));
+    let may_answer = Arc::clone(&answers);
+    let app = App::start(0, move |_| {
+        let may_answer = Arc::clone(&may_answer);
+        async move {
+            may_answer.acquire().await.expect("it is never closed").forget();
+            (204, None)
+        }
     })
     .await;
     let url = app.url();
@@ -164,6 +169,7 @@ async fn nothing_is_lost_when_trackside_is_killed_while_it_posts_and_is_subscrib
         handed.extend(take(&mut subscriber).await);
     }
     trackside.kill();
+    answers.add_permits(4 * MESSAGES);
     let _trackside = world.started().await;
     let mut subscriber = Subscriber::subscribe(&world.sidecar, "app", 16).await;
     while handed.len() < MESSAGES {

@@ -1,5 +1,7 @@
 //! A set of paths, compiled.
 
+use std::time::Instant;
+
 use crate::automaton::{self, Automaton};
 use crate::error::{CompileError, PayloadError};
 use crate::limits::Limits;
@@ -14,6 +16,7 @@ use crate::query;
 pub struct Selector {
     paths: Vec<String>,
     strategy: Strategy,
+    heap_bytes: usize,
 }
 
 /// How the paths are answered.
@@ -34,6 +37,8 @@ impl Selector {
     pub const MAX_PATHS: usize = 256;
     /// How long a path may be, in bytes.
     pub const MAX_PATH_BYTES: usize = 4096;
+    /// What a byte of a path comes to at most, in bytes, as a tree: the shortest choices are two characters long.
+    const BYTES_A_PATH_BYTE: usize = 32;
 
     /// Compiles a set of paths. None at all are fine: nothing is selected then, and payloads are validated all the same.
     ///
@@ -44,10 +49,23 @@ impl Selector {
     ///
     /// The first path that is wrong: where, and what was expected there.
     pub fn compile<S: AsRef<str>>(paths: &[S]) -> Result<Self, CompileError> {
+        Self::build(paths, None)
+    }
+
+    /// As [`Selector::compile`], for paths that nobody vouches for: regular expressions can take a second to compile.
+    ///
+    /// # Errors
+    ///
+    /// As [`Selector::compile`]; past the deadline, the first path with a regular expression that is not compiled.
+    pub fn compile_until<S: AsRef<str>>(paths: &[S], deadline: Instant) -> Result<Self, CompileError> {
+        Self::build(paths, Some(deadline))
+    }
+
+    fn build<S: AsRef<str>>(paths: &[S], deadline: Option<Instant>) -> Result<Self, CompileError> {
         if paths.len() > Self::MAX_PATHS {
             return Err(CompileError::TooMany { count: paths.len() });
         }
-        let mut parser = Parser::default();
+        let mut parser = Parser::until(deadline);
         let mut queries = Vec::with_capacity(paths.len());
         for (index, path) in paths.iter().map(AsRef::as_ref).enumerate() {
             if path.len() > Self::MAX_PATH_BYTES {
@@ -60,17 +78,28 @@ impl Selector {
                 problem: wrong.problem,
             })?);
         }
+        let text = paths.iter().map(|path| path.as_ref().len()).sum::<usize>();
+        let mut heap_bytes = size_of::<Self>() + text * Self::BYTES_A_PATH_BYTE + parser.pattern_bytes();
         let strategy = match automaton::build(&queries) {
-            Some(automaton) => Strategy::Pass(automaton),
+            Some(automaton) => {
+                heap_bytes += automaton.heap_bytes();
+                Strategy::Pass(automaton)
+            }
             None => Strategy::Tape { queries, roots: parser.roots() },
         };
-        Ok(Self { paths: paths.iter().map(|path| path.as_ref().to_owned()).collect(), strategy })
+        Ok(Self { paths: paths.iter().map(|path| path.as_ref().to_owned()).collect(), strategy, heap_bytes })
     }
 
     /// The paths, in the order in which they were given.
     #[must_use]
     pub fn paths(&self) -> &[String] {
         &self.paths
+    }
+
+    /// How much memory it takes at most, in bytes, with what its regular expressions learn as they are used.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        self.heap_bytes
     }
 
     /// Every place that a path matches: in document order, outer before inner, then by path.

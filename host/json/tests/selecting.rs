@@ -196,6 +196,31 @@ fn patterns_that_are_not_i_regexp_are_refused_with_a_hint() {
 }
 
 #[test]
+fn regular_expressions_are_bounded_together_and_by_the_deadline() {
+    let paths = |count: usize| vec!["$[?search(@, '\\\\p{L}{20}')]"; count];
+    let eight = Selector::compile(&paths(8)).expect("they have eight mebibytes at most");
+    assert!((32 << 20..64 << 20).contains(&eight.heap_bytes()), "{}", eight.heap_bytes());
+    let error = Selector::compile(&paths(9)).expect_err("they have more").to_string();
+    let hint = "expected smaller regular expressions: those of all paths have at most 8 MiB together once compiled";
+    assert!(error.starts_with("path 8") && error.ends_with(hint), "{error}");
+
+    let past = Instant::now() - Duration::from_millis(1);
+    let error = Selector::compile_until(&paths(1), past).expect_err("it is late").to_string();
+    assert!(error.ends_with("the deadline passed before this regular expression was compiled"), "{error}");
+    let future = Instant::now() + Duration::from_secs(60);
+    assert!(Selector::compile_until(&paths(1), future).is_ok());
+}
+
+#[test]
+fn long_names_are_not_copied_to_every_state() {
+    // Each state leads on by the long name, and there are two to the eighth of them at least.
+    let long = format!("$..['{}']", "x".repeat(4000));
+    let ways = format!("$..a{}", "[*]".repeat(8));
+    let selector = Selector::compile(&[long, ways]).expect("they compile");
+    assert!(selector.heap_bytes() < 512 << 10, "{}", selector.heap_bytes());
+}
+
+#[test]
 fn patterns_say_what_rfc_9485_says() {
     let all = r#"["a","ab","a\nb","a-b","^","é","É","7","&&"]"#;
     found(all, &["$[?match(@, 'a.?b')]"], &[(0, r#""ab""#), (0, r#""a-b""#)]);

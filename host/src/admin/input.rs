@@ -168,14 +168,14 @@ mod tests {
 
     #[test]
     fn a_query_has_what_is_known_and_each_once() {
-        let of = |text: &str| query(&text.parse().unwrap(), &["limit", "write"]);
-        assert_eq!(of("/a?limit=7&write=true").unwrap()["limit"], "7");
-        assert!(of("/a").unwrap().is_empty());
+        let of = |text: &str| query(&text.parse().expect("a URI"), &["limit", "write"]);
+        assert_eq!(of("/a?limit=7&write=true").expect("the query is right")["limit"], "7");
+        assert!(of("/a").expect("the query is right").is_empty());
         for text in ["/a?limits=7", "/a?limit=7&limit=7", "/a?x"] {
             assert!(of(text).is_err(), "{text}");
         }
-        let values = of("/a?limit=7&write=yes").unwrap();
-        assert_eq!(number(&values, "limit", 1..=10, 3).unwrap(), 7);
+        let values = of("/a?limit=7&write=yes").expect("the query is right");
+        assert_eq!(number(&values, "limit", 1..=10, 3).expect("within bounds"), 7);
         assert!(number(&values, "limit", 1..=6, 3).is_err());
         assert!(boolean(&values, "write").is_err());
     }
@@ -191,7 +191,10 @@ mod tests {
         };
         assert_eq!(of(&[]), Some(IfMatch::Absent));
         assert_eq!(of(&["*"]), Some(IfMatch::Any));
-        assert_eq!(of(&["\"0a1b2c3d4e5f\""]), Some(IfMatch::Only(Revision::parse("0a1b2c3d4e5f").unwrap())));
+        assert_eq!(
+            of(&["\"0a1b2c3d4e5f\""]),
+            Some(IfMatch::Only(Revision::parse("0a1b2c3d4e5f").expect("a revision")))
+        );
         let wrong: [&[&'static str]; 5] =
             [&["0a1b2c3d4e5f"], &["\"0a1b\""], &["W/\"0a1b2c3d4e5f\""], &["*", "*"], &["\"0A1B2C3D4E5F\""]];
         for wrong in wrong {

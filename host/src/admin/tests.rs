@@ -69,12 +69,12 @@ impl Server {
     async fn start_with(settings: &AdminSettings, credentials: &Credentials) -> Self {
         let next = Arc::new(Mutex::new(Ok(1)));
         let found = Arc::clone(&next);
-        let compile = move |_: &Wanted| match found.lock().unwrap().clone() {
+        let compile = move |_: &Wanted| match found.lock().expect("nobody panics with it").clone() {
             Ok(plan) => Ok(Compiled {
                 plan,
                 revision: Revision::from_digest(&[plan; 32]),
                 rules: 2,
-                plugins: vec![(PluginName::new("mask").unwrap(), "ab".repeat(32))],
+                plugins: vec![(PluginName::new("mask").expect("a name"), "ab".repeat(32))],
                 watch: Vec::new(),
                 warnings: Vec::new(),
                 contents: Contents::default(),
@@ -83,13 +83,13 @@ impl Server {
         };
         let metrics = Metrics::new(Build { version: "0.1.0", wasmtime: "48.0.0", contract: "0.1.0" });
         let (mut controller, control) = Controller::new(compile, |_| {}, metrics.clone());
-        controller.start().await.unwrap();
+        controller.start().await.expect("it starts");
         let readiness = Readiness::new();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let address = listener.local_addr().expect("it has an address");
         let mut tasks = JoinSet::new();
         tasks.spawn(controller.run(std::future::pending()));
-        let access = Access::new(settings, credentials.clone()).unwrap();
+        let access = Access::new(settings, credentials.clone()).expect("the settings are right");
         let admin = Admin {
             control,
             metrics,
@@ -106,11 +106,11 @@ impl Server {
 
     /// Sends a request as it is written here, and reads the answer to its end.
     async fn raw(&self, request: &str) -> Answer {
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
-        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut stream = TcpStream::connect(self.address).await.expect("it listens");
+        stream.write_all(request.as_bytes()).await.expect("is sent");
         let mut bytes = Vec::new();
-        timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.expect("an answer").unwrap();
-        let text = String::from_utf8(bytes).unwrap();
+        timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.expect("an answer").expect("it can be read");
+        let text = String::from_utf8(bytes).expect("UTF-8");
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
         Answer { status, head: head.to_ascii_lowercase(), body: body.to_owned() }
@@ -126,7 +126,7 @@ impl Server {
     }
 
     fn set(&self, next: Result<u8, &str>) {
-        *self.next.lock().unwrap() = next.map_err(str::to_owned);
+        *self.next.lock().expect("nobody panics with it") = next.map_err(str::to_owned);
     }
 
     async fn reload(&self) -> (u16, Value) {
@@ -160,7 +160,7 @@ async fn it_is_healthy_while_it_lives() {
 #[tokio::test]
 async fn readiness_is_the_truth_with_its_reasons() {
     let server = Server::start().await;
-    let source = Condition::Source(SourceName::new("orders").unwrap());
+    let source = Condition::Source(SourceName::new("orders").expect("a name"));
     server.readiness.set(Condition::Revision, Ok(()));
     server.readiness.set(Condition::Connection, Ok(()));
     server.readiness.set(source.clone(), Err("the consumer is gone".to_owned()));
@@ -298,8 +298,8 @@ async fn a_probe_without_a_host_and_one_by_a_forwarded_port_get_through() {
 #[tokio::test]
 async fn monitoring_reaches_an_open_listener_by_any_name_and_the_api_only_by_address() {
     let server = Server::start().await;
-    let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
-    let listener_address = listener.local_addr().unwrap();
+    let listener = TcpListener::bind("0.0.0.0:0").await.expect("a port is free");
+    let listener_address = listener.local_addr().expect("it has an address");
     let port = listener_address.port();
     let (_, control) = Controller::<()>::new(
         |_: &Wanted| Err(Rejection { report: String::new(), watch: Vec::new() }),
@@ -309,7 +309,7 @@ async fn monitoring_reaches_an_open_listener_by_any_name_and_the_api_only_by_add
     let metrics = Metrics::new(Build { version: "0", wasmtime: "0", contract: "0" });
     let mut tasks = JoinSet::new();
     let everywhere = AdminSettings { listen: listener_address, ..settings() };
-    let access = Access::new(&everywhere, Credentials::default()).unwrap();
+    let access = Access::new(&everywhere, Credentials::default()).expect("the settings are right");
     tasks.spawn(serve(
         listener,
         Admin {
@@ -349,11 +349,11 @@ async fn further_connections_wait_until_there_is_a_place() {
     let server = Server::start().await;
     let mut held = Vec::new();
     for _ in 0..server::MAX_CONNECTIONS {
-        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let mut stream = TcpStream::connect(server.address).await.expect("it listens");
         // An answer proves that the connection has its place.
-        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await.expect("is sent");
         let mut answered = [0; 15];
-        timeout(PATIENCE, stream.read_exact(&mut answered)).await.unwrap().unwrap();
+        timeout(PATIENCE, stream.read_exact(&mut answered)).await.expect("in time").expect("it can be read");
         held.push(stream);
     }
     let mut late = Box::pin(server.get("/healthz"));
@@ -369,10 +369,10 @@ async fn further_connections_wait_until_there_is_a_place() {
 
 async fn round_trip(stream: &mut TcpStream) {
     let mut rest = vec![0; 4096];
-    stream.write_all(b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    stream.write_all(b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n").await.expect("is sent");
     let mut seen = String::new();
     while !seen.contains("there is nothing at this path") {
-        let count = timeout(PATIENCE, stream.read(&mut rest)).await.expect("an answer").unwrap();
+        let count = timeout(PATIENCE, stream.read(&mut rest)).await.expect("an answer").expect("it can be read");
         assert_ne!(count, 0, "closed too early: {seen}");
         seen.push_str(&String::from_utf8_lossy(&rest[..count]));
     }
@@ -386,12 +386,12 @@ async fn a_head_or_body_that_never_ends_is_given_up() {
     for (unfinished, limit) in [(head, server::HEAD_WAIT), (body, input::BODY_WAIT)] {
         // The clock is the runtime's own and jumps, so this takes no time.
         let begun = Instant::now();
-        let mut stream = TcpStream::connect(server.address).await.unwrap();
-        stream.write_all(unfinished.as_bytes()).await.unwrap();
+        let mut stream = TcpStream::connect(server.address).await.expect("it listens");
+        stream.write_all(unfinished.as_bytes()).await.expect("is sent");
         let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await.unwrap();
+        stream.read_to_end(&mut answer).await.expect("it can be read");
         assert!(begun.elapsed() <= limit + Duration::from_secs(1), "{unfinished:?} took {:?}", begun.elapsed());
-        let answer = String::from_utf8(answer).unwrap();
+        let answer = String::from_utf8(answer).expect("UTF-8");
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
     }
 }

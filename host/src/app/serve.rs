@@ -243,7 +243,9 @@ async fn serve_admin(
     let listener = TcpListener::bind(settings.listen).await.map_err(|error| {
         Failure::new(format!("the admin API cannot listen at {}: {error}; see `[admin] listen`", settings.listen))
     })?;
-    tracing::info!(listen = %settings.listen, "the admin API listens");
+    // Port 0 stands for any that is free.
+    let listen = listener.local_addr().unwrap_or(settings.listen);
+    tracing::info!(%listen, "the admin API listens");
     let admin = Admin {
         control: control.clone(),
         metrics: metrics.clone(),

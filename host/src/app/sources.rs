@@ -122,7 +122,8 @@ fn follow_pauses(flight: &InFlight, readiness: &Readiness) {
         while stuck.changed().await.is_ok() {
             let count = *stuck.borrow_and_update();
             metrics.paused(count);
-            let paused = || format!("paused by {count} messages that have used up their tries");
+            let messages = if count == 1 { "message that has" } else { "messages that have" };
+            let paused = || format!("paused by {count} {messages} used up all tries");
             readiness.set(condition.clone(), if count == 0 { Ok(()) } else { Err(paused()) });
         }
     });

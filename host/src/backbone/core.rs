@@ -1,7 +1,6 @@
 //! A core subscription. A core publisher waits for nobody, so what does not fit the queue is dropped and counted.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,6 +8,7 @@ use async_nats::Subscriber;
 use futures::StreamExt as _;
 use tokio::sync::Notify;
 
+use super::drops::Drops;
 use super::echo::Echo;
 use super::jetstream::{headers_from_wire, room};
 use super::source::{Room, SourceError};
@@ -29,7 +29,7 @@ pub(super) struct CoreSource {
 struct Queue {
     held: Mutex<Held>,
     changed: Notify,
-    dropped: AtomicU64,
+    drops: Drops,
     max_messages: usize,
     max_bytes: usize,
 }
@@ -70,7 +70,7 @@ impl CoreSource {
         let queue = Arc::new(Queue {
             held: Mutex::default(),
             changed: Notify::new(),
-            dropped: AtomicU64::new(0),
+            drops: Drops::default(),
             max_messages,
             max_bytes,
         });
@@ -79,8 +79,8 @@ impl CoreSource {
         Ok(Self { queue, ids, reader })
     }
 
-    pub(super) fn dropped(&self) -> u64 {
-        self.queue.dropped.load(Ordering::Relaxed)
+    pub(super) fn drops(&self) -> Drops {
+        self.queue.drops.clone()
     }
 
     /// See [`Source::next`](super::Source::next).
@@ -124,7 +124,7 @@ impl Queue {
             let fits = held.messages.len() < self.max_messages && held.bytes + bytes <= self.max_bytes;
             if !fits && !held.messages.is_empty() {
                 drop(held);
-                self.dropped.fetch_add(1, Ordering::Relaxed);
+                self.drops.one();
                 return;
             }
             held.bytes += bytes;

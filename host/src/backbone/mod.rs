@@ -21,6 +21,7 @@ mod connect;
 mod connection;
 mod consumer;
 mod core;
+mod drops;
 mod echo;
 mod ensure;
 mod held;
@@ -44,6 +45,7 @@ pub use buckets::{BucketError, Buckets, EnsureBucketsError, Entry, RequiredBucke
 pub use connect::{ConnectError, connect};
 pub use connection::{CloseError, Connection};
 pub use consumer::Difference;
+pub use drops::Drops;
 pub use ensure::{EnsureError, Lack, MissingStream, Need, RequiredStream};
 pub use held::{Held, Holding};
 pub use link::LinkWatch;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Delivery;
 use super::consumer::{Difference, Differences};
 use super::core::CoreSource;
+use super::drops::Drops;
 use super::jetstream::JetStreamSource;
 use super::memory::MemorySource;
 use super::partitions::PartitionedSource;
@@ -147,13 +148,13 @@ impl Source {
         }
     }
 
-    /// Messages that came and were dropped, because there was no room for them. Always none with JetStream.
+    /// What it drops because there is no room for it. `None` for JetStream, which keeps everything.
     #[must_use]
-    pub fn dropped(&self) -> u64 {
+    pub fn drops(&self) -> Option<Drops> {
         match &self.0 {
-            Kind::JetStream(_) | Kind::Partitioned(_) => 0,
-            Kind::Core(source) => source.dropped(),
-            Kind::Memory(source) => source.dropped(),
+            Kind::JetStream(_) | Kind::Partitioned(_) => None,
+            Kind::Core(source) => Some(source.drops()),
+            Kind::Memory(source) => source.drops(),
         }
     }
 

@@ -6,7 +6,7 @@
 //! What a stream took once counts as stored for as long as the process lives. Otherwise the outputs of a rule would
 //! turn into mere core messages the moment somebody deletes their stream, and be acknowledged without being kept.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -51,6 +51,8 @@ pub(super) struct Stream {
 struct Ever {
     /// Every subject that a stream took so far.
     taken: Listing,
+    /// Those that no stream takes any longer, as the log has been told.
+    told: BTreeSet<String>,
     /// Every stream, by its name.
     streams: BTreeMap<Arc<str>, Arc<Stream>>,
 }
@@ -166,13 +168,15 @@ impl Ever {
             any_ingests |= allow_batched;
             now.extend(subjects.into_iter().map(|subject| (subject, Arc::clone(stream))));
         }
-        let gone: Vec<&str> = self.taken.keys().filter(|had| !now.contains_key(*had)).map(String::as_str).collect();
-        if !gone.is_empty() {
+        let gone: BTreeSet<String> = self.taken.keys().filter(|had| !now.contains_key(*had)).cloned().collect();
+        let news: Vec<&str> = gone.difference(&self.told).map(String::as_str).collect();
+        if !news.is_empty() {
             tracing::warn!(
-                subjects = gone.join(" "),
+                subjects = news.join(" "),
                 "no stream takes these subjects any longer; what is published to them waits for one"
             );
         }
+        self.told = gone;
         let subjects = Subjects::of(&now);
         self.taken.extend(now);
         Snapshot::Known { now: subjects, ever: Subjects::of(&self.taken), any_ingests }
@@ -300,6 +304,19 @@ mod tests {
         ] {
             assert_eq!(subjects.find(subject).map(|stream| &*stream.name), want, "{subject}");
         }
+    }
+
+    #[test]
+    fn a_subject_that_lost_its_stream_is_told_of_once_until_it_has_one_again() {
+        let listed =
+            || vec![super::ListedConfig { name: "A".into(), subjects: vec!["a".into()], allow_batched: false }];
+        let mut ever = super::Ever::default();
+        let told = [listed(), vec![], vec![], listed(), vec![]].map(|listed| {
+            let before = ever.told.clone();
+            ever.remember(listed);
+            ever.told.difference(&before).count()
+        });
+        assert_eq!(told, [0, 1, 0, 0, 1]);
     }
 
     #[test]

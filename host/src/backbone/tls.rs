@@ -1,8 +1,6 @@
 //! TLS files are read once at start, so that one which is missing or broken is named. The client reads them again at
 //! every connect, which is how renewed certificates come into force.
 
-use std::fs::File;
-use std::io::BufReader;
 use std::path::Path;
 
 use async_nats::ConnectOptions;
@@ -12,6 +10,10 @@ use async_nats::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::connect::ConnectError;
 use crate::rules::TlsSettings;
+use crate::supply::read_plain_file;
+
+/// The longest PEM file.
+const MAX_PEM_BYTES: usize = 1 << 20;
 
 /// Adds the settings to the options.
 pub(super) fn apply(mut options: ConnectOptions, tls: &TlsSettings) -> Result<ConnectOptions, ConnectError> {
@@ -45,7 +47,8 @@ pub(super) fn find_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Op
 }
 
 fn check_certificates(path: &Path) -> Result<(), ConnectError> {
-    let certificates = CertificateDer::pem_reader_iter(open(path)?);
+    let pem = read(path)?;
+    let certificates = CertificateDer::pem_slice_iter(&pem);
     let count = certificates.collect::<Result<Vec<_>, _>>().map_err(|error| broken(path, &error))?.len();
     if count == 0 {
         return Err(broken(path, &"it has no `BEGIN CERTIFICATE`"));
@@ -54,11 +57,11 @@ fn check_certificates(path: &Path) -> Result<(), ConnectError> {
 }
 
 fn check_key(path: &Path) -> Result<(), ConnectError> {
-    PrivateKeyDer::from_pem_reader(open(path)?).map(drop).map_err(|error| broken(path, &error))
+    PrivateKeyDer::from_pem_slice(&read(path)?).map(drop).map_err(|error| broken(path, &error))
 }
 
-fn open(path: &Path) -> Result<BufReader<File>, ConnectError> {
-    File::open(path).map(BufReader::new).map_err(|error| broken(path, &error))
+fn read(path: &Path) -> Result<Vec<u8>, ConnectError> {
+    read_plain_file(path, MAX_PEM_BYTES).map_err(|error| broken(path, &error))
 }
 
 fn broken(path: &Path, reason: &dyn std::fmt::Display) -> ConnectError {

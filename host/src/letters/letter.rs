@@ -49,7 +49,9 @@ pub struct Letter {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LetterError {
     /// Its key is not at hand.
-    #[error("it is encrypted with the key {id}, and {instead}: give that key by `--key env:NAME` or `--key file:PATH`")]
+    #[error(
+        "it is encrypted with the key {id}, which is not at hand: give it by `--key env:NAME` or `--key file:PATH` ({instead})"
+    )]
     NoKey {
         /// The id of the key.
         id: String,

@@ -58,8 +58,8 @@ pub struct Scan<'s> {
     filter: &'s Filter,
     /// The shelf that is read, by its position.
     shelf: usize,
-    /// The next sequence and the last one; `None` before the shelf was begun.
-    range: Option<(u64, u64)>,
+    /// Of each shelf the next sequence and the last one; none before reading began.
+    ranges: Vec<(u64, u64)>,
     foreign: u64,
 }
 
@@ -120,7 +120,7 @@ impl Store {
     /// Reads the letters that are meant.
     #[must_use]
     pub fn scan<'s>(&'s self, filter: &'s Filter) -> Scan<'s> {
-        Scan { store: self, filter, shelf: 0, range: None, foreign: 0 }
+        Scan { store: self, filter, shelf: 0, ranges: Vec::new(), foreign: 0 }
     }
 
     /// Deletes a letter; false if it is gone already.
@@ -138,17 +138,17 @@ impl Scan<'_> {
     /// # Errors
     /// When the server cannot be asked.
     pub async fn next(&mut self) -> Result<Option<Letter>, StoreError> {
+        if self.ranges.is_empty() {
+            self.begin().await?;
+        }
         while let Some(shelf) = self.store.shelves.get(self.shelf) {
-            let (next, last) = match self.range {
-                Some(range) => range,
-                None => self.begin(shelf).await?,
-            };
+            let (next, last) = self.ranges[self.shelf];
             let held = if next <= last { self.store.read(shelf, next).await? } else { None };
             let Some(held) = held.filter(|held| held.sequence <= last) else {
-                (self.shelf, self.range) = (self.shelf + 1, None);
+                self.shelf += 1;
                 continue;
             };
-            self.range = Some((held.sequence + 1, last));
+            self.ranges[self.shelf].0 = held.sequence + 1;
             let is_letters = |pattern: &SubjectPattern| pattern.matches(held.message.subject.as_str());
             if !shelf.subjects.iter().any(is_letters) {
                 continue;
@@ -168,11 +168,15 @@ impl Scan<'_> {
         self.foreign
     }
 
-    async fn begin(&self, shelf: &Shelf) -> Result<(u64, u64), StoreError> {
-        let holding = self.store.connection.holding(&shelf.stream).await.map_err(about(&shelf.stream))?;
-        let holding = holding.ok_or_else(|| StoreError::NoStream(shelf.stream.clone()))?;
+    /// Looks up the ends of all shelves before anything is read: what fails again may be put on another one.
+    async fn begin(&mut self) -> Result<(), StoreError> {
         let wanted = self.filter.sequences;
-        Ok((wanted.first, wanted.last.min(holding.last_sequence)))
+        for Shelf { stream, .. } in &self.store.shelves {
+            let holding = self.store.connection.holding(stream).await.map_err(about(stream))?;
+            let holding = holding.ok_or_else(|| StoreError::NoStream(stream.clone()))?;
+            self.ranges.push((wanted.first, wanted.last.min(holding.last_sequence)));
+        }
+        Ok(())
     }
 }
 

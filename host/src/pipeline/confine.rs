@@ -6,6 +6,7 @@ use crate::plan::{Plan, RulePlan, StagePlan};
 use crate::plugins::{Part, Publication};
 
 use super::outcome::{Failure, FailureClass};
+use super::stages::Room;
 
 /// The route that messages take after the last stage.
 const DEFAULT: &str = "default";
@@ -15,16 +16,19 @@ const DEFAULT: &str = "default";
 /// plugin forwards.
 ///
 /// # Errors
-/// When a subject is neither: nothing of the message is published then.
+/// When a subject is neither, or there is no room for all: nothing of the message is published then.
 pub(super) fn confine(
     plan: &Plan,
     rule: &RulePlan,
     stage: &StagePlan,
     message: &Message,
     published: Vec<Publication>,
+    room: &mut Room,
 ) -> Result<Vec<Part>, Failure> {
-    let mut parts = Vec::with_capacity(published.len());
+    let mut parts = Vec::new();
     for Publication { subject, shown, payload, headers } in published {
+        // What was not given headers has those of the message, which are copied.
+        room.take(headers.as_ref().unwrap_or(&message.headers), payload.len())?;
         let headers = headers.unwrap_or_else(|| message.headers.clone());
         let resolved = Message { subject: message.subject.clone(), headers, payload };
         let leads_there = |position: &usize| {

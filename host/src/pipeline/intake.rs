@@ -1,14 +1,15 @@
 //! Takes deliveries off a source, bounded in messages and bytes, pins the plan for each, and makes the tasks of it.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use crate::backbone::{Delivery, Room, Source, SourceError};
+use crate::backbone::{Delivery, Drops, Room, Source, SourceError};
 use crate::plan::{Live, Pinned};
 use crate::rules::Source as SourceSettings;
-use crate::telemetry::{SourceMetrics, Throttle};
+use crate::telemetry::SourceMetrics;
 
 use super::flight::InFlight;
 use super::job::{Acked, Job, Task};
@@ -17,6 +18,9 @@ use super::taps::Taps;
 
 /// Tasks that are submitted together, at most.
 const BATCH_TASKS: usize = 64;
+
+/// How often drops are counted and logged, at most.
+const TOLD_EVERY: Duration = Duration::from_secs(1);
 
 /// Why waiting for a permit cannot fail.
 const OPEN: &str = "the window is never closed";
@@ -47,13 +51,18 @@ pub struct Intake {
     live: Pinned,
     scheduler: Scheduler,
     taps: Taps,
-    /// What the source had dropped when it was last looked at.
-    dropped: u64,
-    throttle: Throttle,
     /// The rules that take the message at hand.
     found: Vec<u32>,
     /// What is to be submitted.
     tasks: Vec<Task>,
+}
+
+/// What a core source had to drop, and how much of it has been told.
+#[derive(Debug)]
+struct Dropped {
+    drops: Option<Drops>,
+    counted: u64,
+    flight: Arc<InFlight>,
 }
 
 impl Window {
@@ -120,18 +129,7 @@ impl Intake {
     /// Feeds the scheduler with what a source delivers.
     #[must_use]
     pub fn new(flight: Arc<InFlight>, window: Window, live: &Live, scheduler: Scheduler, taps: Taps) -> Self {
-        let throttle = Throttle::default();
-        Self {
-            flight,
-            window,
-            live: live.reader(),
-            scheduler,
-            taps,
-            dropped: 0,
-            throttle,
-            found: Vec::new(),
-            tasks: Vec::new(),
-        }
+        Self { flight, window, live: live.reader(), scheduler, taps, found: Vec::new(), tasks: Vec::new() }
     }
 
     /// Feeds the scheduler until it is told to stop. What was delivered by then is still taken in, so that nothing has
@@ -140,13 +138,23 @@ impl Intake {
     /// # Errors
     /// Why the source ended by itself.
     pub async fn run(&mut self, source: &mut Source, stop: &mut watch::Receiver<bool>) -> Result<(), SourceError> {
+        let mut dropped = Dropped::of(source, &self.flight);
+        let fed = tokio::select! {
+            biased;
+            fed = self.feed(source, stop) => fed,
+            never = dropped.follow() => match never {},
+        };
+        dropped.count();
+        fed
+    }
+
+    async fn feed(&mut self, source: &mut Source, stop: &mut watch::Receiver<bool>) -> Result<(), SourceError> {
         loop {
             let deliveries = tokio::select! {
                 biased;
                 () = stopped(stop) => return Ok(()),
                 deliveries = next(source, &self.window, &self.flight) => deliveries,
             };
-            self.count_dropped(source.dropped());
             for delivery in deliveries? {
                 self.take(delivery, stop).await;
             }
@@ -207,18 +215,32 @@ impl Intake {
         self.taps.unmatched(&job.plan, &self.flight.source, &job.message, &job.origin);
         job.resolve(&Acked::Acknowledged).await;
     }
+}
 
-    /// Counts what a core source had to drop, and says so once a second.
-    fn count_dropped(&mut self, in_all: u64) {
-        let more = in_all.saturating_sub(self.dropped);
+impl Dropped {
+    fn of(source: &Source, flight: &Arc<InFlight>) -> Self {
+        Self { drops: source.drops(), counted: 0, flight: Arc::clone(flight) }
+    }
+
+    /// Tells of what is dropped, once a second. That takes no message that moves: the window may be full for long.
+    async fn follow(&mut self) -> Infallible {
+        let Some(drops) = self.drops.clone() else { return std::future::pending().await };
+        loop {
+            drops.more().await;
+            self.count();
+            tokio::time::sleep(TOLD_EVERY).await;
+        }
+    }
+
+    fn count(&mut self) {
+        let in_all = self.drops.as_ref().map_or(0, Drops::in_all);
+        let more = in_all - self.counted;
         if more == 0 {
             return;
         }
-        self.dropped = in_all;
+        self.counted = in_all;
         self.flight.metrics.dropped(more);
-        if self.throttle.pass().is_some() {
-            tracing::warn!(source = %self.flight.source, in_all, "messages came faster than they were handled, and were dropped");
-        }
+        tracing::warn!(source = %self.flight.source, in_all, "messages came faster than they were handled, and were dropped");
     }
 }
 

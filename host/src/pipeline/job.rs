@@ -66,7 +66,7 @@ pub struct Job {
 pub struct Task {
     /// The delivery.
     pub job: Arc<Job>,
-    /// The plan that decides about this try: that of the delivery, until it is tried again here.
+    /// The plan that decides about this try: that of the delivery, until it is tried again here or was held up.
     pub plan: Arc<Plan>,
     /// The rule, by its position in the plan.
     pub rule: usize,
@@ -80,8 +80,8 @@ pub struct Task {
     pub(super) probes: Vec<Probe>,
     /// While it is in a lane or being settled: who is told should it be dropped, which is to say that host code panicked.
     pub(super) held: Option<Scheduler>,
-    /// Whether it was tried here before.
-    pub(super) tried_here: bool,
+    /// Whether it was tried here before, or waited for a breaker or a service: it takes the newest plan then.
+    pub(super) held_up: bool,
     /// Keeps its source paused until it succeeds.
     pub(super) stuck: Option<Arc<Paused>>,
     /// Whether host code panicked the last time.
@@ -232,7 +232,7 @@ impl Task {
             key,
             probes: Vec::new(),
             held: None,
-            tried_here: false,
+            held_up: false,
             stuck: None,
             broke_off: false,
         }
@@ -249,7 +249,7 @@ impl Task {
             key: self.key,
             probes: Vec::new(),
             held: None,
-            tried_here: self.tried_here,
+            held_up: self.held_up,
             stuck: self.stuck.clone(),
             broke_off: self.broke_off,
         }
@@ -258,7 +258,7 @@ impl Task {
     /// Makes it ready for its next try here; the last one may have been one that counts. If its tries are used up and
     /// giving up means to pause, it pauses its source.
     pub(super) fn try_again(&mut self, counts: bool) {
-        self.tried_here = true;
+        self.held_up = true;
         self.waits = self.waits.saturating_add(1);
         self.tries = self.tries.saturating_add(counts.into());
         if self.stuck.is_none() && self.tries > self.rule().on_failure.tries && self.rule().pauses() {
@@ -277,7 +277,7 @@ impl Task {
     }
 
     /// Takes the newest plan for its next try, as a message does that is delivered again, so that a corrected rule helps
-    /// what is stuck. False if that plan has no rule of this name that takes the message.
+    /// what is stuck or was held up. False if that plan has no rule of this name that takes the message.
     pub(super) fn renew(&mut self, newest: &Arc<Plan>) -> bool {
         if Arc::ptr_eq(&self.plan, newest) {
             return true;

@@ -230,7 +230,7 @@ impl Lane {
     fn route(&mut self, mut task: Task) -> Routed {
         let watched = self.taps.are_open();
         let glimpse = if watched { self.taps.look(&task) } else { Glimpse::default() };
-        if task.tried_here && !task.renew(&self.live.pin()) && (task.stuck.is_some() || task.job.redelivers()) {
+        if task.held_up && !task.renew(&self.live.pin()) && (task.stuck.is_some() || task.job.redelivers()) {
             return Routed::withdrawn(task, glimpse);
         }
         if task.job.caller.as_ref().is_some_and(Caller::is_late) {

@@ -66,6 +66,8 @@ struct RuleQueue {
     running: usize,
     /// Tasks that wait for room or for a breaker.
     waiting: VecDeque<Task>,
+    /// Whether what is waiting has been held up by a breaker or a service.
+    shut: bool,
     /// Whether the timer will look at it.
     timed: bool,
     speed: Speed,
@@ -159,6 +161,10 @@ impl Scheduler {
                     return false;
                 }
                 state.spare_looks = needed.is_some();
+                if needed.is_none() {
+                    // The others may have gone to sleep while it had what it has given back.
+                    shared.wake_lanes(&mut state);
+                }
                 needed
             };
             match needed {
@@ -451,17 +457,20 @@ impl State {
 
     /// Hands on what waits for a rule, as far as it may go.
     fn serve(&mut self, number: u32) {
-        while let Some(task) = self.rule(number).waiting.pop_front() {
+        while let Some(mut task) = self.rule(number).waiting.pop_front() {
+            task.held_up |= self.rule(number).shut;
             if let Some((task, until)) = self.enter(task) {
                 self.rule(number).waiting.push_front(task);
                 return self.wait(number, until);
             }
         }
+        self.rule(number).shut = false;
     }
 
     /// Has a rule wait for room, or until its breakers may let something pass. At the end nothing waits for breakers.
     fn wait(&mut self, number: u32, until: Option<Instant>) {
         let Some(until) = until else { return };
+        self.rule(number).shut = true;
         let called = |task: &Task| task.job.caller.is_some();
         let waiting = &self.rule(number).waiting;
         if waiting.front().is_some_and(called) || waiting.back().is_some_and(called) || self.closing {

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::message::{Headers, Message, Origin, is_reserved};
 use crate::plan::{Plan, Probe, RoutePlan, RulePlan, StagePlan};
-use crate::plugins::{CallError, Fault, Instances, MAX_PARTS, Part, Verdict, Work, keeping_lines};
+use crate::plugins::{CallError, Fault, Instances, MAX_PARTS, Part, Publication, Verdict, Work, keeping_lines};
 use crate::rules::{FaultAction, OnFailure};
 
 use super::confine::confine;
@@ -40,7 +40,42 @@ struct Branch {
 enum End {
     Routes(Vec<usize>),
     Parts(Vec<Part>),
+    Published(Vec<Publication>),
     Drop(String),
+}
+
+/// What a message may still be split into. Each call of a plugin is bounded, but the parts that one stage makes can be
+/// split by the next, and all of them are held until the last is through.
+#[derive(Debug)]
+pub(super) struct Room {
+    parts: usize,
+    bytes: usize,
+    max_bytes: usize,
+}
+
+impl Room {
+    /// How many times the largest `host-bytes` of a rule's plugins all parts of a message may have.
+    const CALLS: usize = 4;
+
+    fn of(rule: &RulePlan) -> Self {
+        let limits = rule.stages.iter().map(|stage| stage.stage.plugin().settings().limits.host_bytes);
+        let max_bytes = limits.max().unwrap_or(0).saturating_mul(Self::CALLS);
+        Self { parts: MAX_PARTS, bytes: max_bytes, max_bytes }
+    }
+
+    /// Takes the place of a part.
+    pub(super) fn take(&mut self, headers: &Headers, payload_bytes: usize) -> Result<(), Failure> {
+        let full = |limit: String| {
+            let reason = format!("the message was split into more than {limit}");
+            Err(Failure::of_rule(FailureClass::Limit, reason))
+        };
+        let Some(parts) = self.parts.checked_sub(1) else { return full(format!("{MAX_PARTS} parts")) };
+        let Some(bytes) = self.bytes.checked_sub(headers.copy_len() + payload_bytes) else {
+            return full(format!("{} bytes, {} times `host-bytes`", self.max_bytes, Self::CALLS));
+        };
+        (self.parts, self.bytes) = (parts, bytes);
+        Ok(())
+    }
 }
 
 impl Runner {
@@ -92,20 +127,21 @@ impl Runner {
         let mut outcome = Outcome::default();
         let whole = Branch { message: message.clone(), part: String::new(), next: 0, routed: None, traces: Vec::new() };
         let mut todo = vec![whole];
-        let mut parts = 0;
+        let mut room = Room::of(rule);
         while let Some(mut branch) = todo.pop() {
-            let result = self.stages(plan, rule, &mut branch, origin, probes, trail).and_then(|end| match end {
+            let result = self.stages(rule, &mut branch, origin, probes, trail).and_then(|end| match end {
                 End::Routes(routes) => emit(plan, rule, &mut branch, &routes, &mut outcome),
                 End::Drop(reason) => {
                     outcome.dropped.push(Dropped { reason, stages: std::mem::take(&mut branch.traces) });
                     Ok(())
                 }
                 End::Parts(split) => {
-                    parts += split.len();
-                    if parts > MAX_PARTS {
-                        let reason = format!("the message was split into more than {MAX_PARTS} parts");
-                        return Err(Failure::of_rule(FailureClass::Limit, reason));
-                    }
+                    split.iter().try_for_each(|part| room.take(&part.headers, part.payload.len()))?;
+                    divide(rule, &mut branch, split, &mut todo, &mut outcome)
+                }
+                End::Published(published) => {
+                    let stage = &rule.stages[branch.next - 1];
+                    let split = confine(plan, rule, stage, &branch.message, published, &mut room)?;
                     divide(rule, &mut branch, split, &mut todo, &mut outcome)
                 }
             });
@@ -128,7 +164,6 @@ impl Runner {
     /// Runs a branch until a stage takes it off the straight way or none is left.
     fn stages(
         &mut self,
-        plan: &Plan,
         rule: &RulePlan,
         branch: &mut Branch,
         origin: &Arc<Origin>,
@@ -171,9 +206,7 @@ impl Runner {
                 Ok(Verdict::Forward) => {}
                 Ok(Verdict::Route(names)) => return routes(rule, stage, &names).map(End::Routes),
                 Ok(Verdict::Split(parts)) => return Ok(End::Parts(parts)),
-                Ok(Verdict::Publish(published)) => {
-                    return confine(plan, rule, stage, &branch.message, published).map(End::Parts);
-                }
+                Ok(Verdict::Publish(published)) => return Ok(End::Published(published)),
                 Ok(Verdict::Drop(reason)) => return Ok(End::Drop(reason)),
                 Ok(Verdict::Reject(reason)) => return Err(Failure::said(stage, FailureClass::Rejected, reason)),
                 Err(error) => match (before, refused(&rule.on_failure, stage, error)) {

@@ -101,6 +101,20 @@ fn keys(tasks: &[Task]) -> Vec<&str> {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_the_spare_lane_gives_back_wakes_a_lane_that_waits_for_work() {
+    let mut world = World::new(DURABLE);
+    world.produce(&["a", "b", "c"]);
+    let mut left_over = Batch { tasks: world.taken().await.into(), ran: Vec::new() };
+    let mut batch = Batch::default();
+    let mut lane = Box::pin(world.scheduler.next(Seat::Ordinary, 1, &mut batch));
+    assert_eq!((&mut lane).now_or_never(), None, "there is nothing to do");
+    assert_eq!(world.scheduler.next(Seat::Spare, 1, &mut left_over).now_or_never(), None, "it is not needed");
+    assert_eq!(lane.now_or_never(), Some(true));
+    let tasks: Vec<Task> = batch.tasks.into();
+    assert_eq!(keys(&tasks), ["a"], "alone, since nothing is known of its rule");
+}
+
+#[tokio::test(start_paused = true)]
 async fn at_the_end_nothing_waits_for_a_breaker_that_opens_meanwhile() {
     let mut world = World::new(DURABLE);
     world.produce(&["a", "a", "a", "b"]);

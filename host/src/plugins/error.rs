@@ -21,12 +21,22 @@ pub enum LoadError {
     Precompiled,
     /// A core module.
     #[error(
-        "this is a core module, not a component: it exports {exports}. `wasm-tools component new MODULE.wasm -o \
-         PLUGIN.wasm` makes a component of a module that was built against the contract"
+        "this is a core module, not a component: it exports {exports}, and a plugin is a component that exports \
+         `trackside:plugin/stage@{CONTRACT_VERSION}`. `wasm-tools component new MODULE.wasm{} -o PLUGIN.wasm` makes one of a \
+         module that was built against the contract{}",
+        if *.wasi_preview1 { " --adapt wasi_snapshot_preview1=ADAPTER.wasm" } else { "" },
+        if *.wasi_preview1 {
+            "; the adapter answers what it asks of WASI's first version: `trackside plugin build` has one inside, and \
+             wasmtime's releases have `wasi_snapshot_preview1.reactor.wasm`"
+        } else {
+            ""
+        }
     )]
     CoreModule {
         /// What it exports.
         exports: String,
+        /// Whether it imports the first version of WASI, which is one of modules.
+        wasi_preview1: bool,
     },
     /// A component that is not a plugin.
     #[error(

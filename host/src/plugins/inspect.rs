@@ -122,7 +122,10 @@ impl Inspection {
             Kind::Plugin { contract } if is_accepted(contract) => contract.as_str(),
             Kind::Plugin { contract } => return Err(LoadError::Contract { found: contract.clone() }),
             Kind::Handler(interface) => interface.export(),
-            Kind::CoreModule => return Err(LoadError::CoreModule { exports: list(&self.exports) }),
+            Kind::CoreModule => {
+                let wasi_preview1 = self.imports.iter().any(|name| name.starts_with("wasi_snapshot_preview1 "));
+                return Err(LoadError::CoreModule { exports: list(&self.exports), wasi_preview1 });
+            }
             Kind::ForeignComponent => return Err(LoadError::ForeignComponent { exports: list(&self.exports) }),
         };
         let unknown = offer::unknown(&self.imports, &self.kind);

@@ -31,6 +31,13 @@ const MAX_FUNCTION_BYTES: usize = 200;
 /// How wasmtime says that a list or string was too long to be copied out of the guest; it has no public type.
 const TOO_MUCH_COPIED: &str = "fuel allocated for hostcalls has been exhausted";
 
+/// How wasmtime says that there are too many handles; it has no public type either.
+const TOO_MANY_HANDLES: &str = "store handle limit exceeded";
+
+/// Handles that an instance may have at a time, of whatever kind. They are kept in the host's memory, also those that
+/// components make for themselves, with no call of the host.
+const MAX_HANDLES: usize = 10_000;
+
 /// One live instance of a stage.
 pub(super) struct Instance {
     store: Store<Guest>,
@@ -48,6 +55,7 @@ impl Instance {
         let mut store = Store::new(plugin.code().engine(), guest);
         store.limiter(|guest| &mut guest.usage);
         store.set_hostcall_fuel(limits.host_bytes);
+        store.set_max_component_handles(MAX_HANDLES);
         store.set_epoch_deadline(deadline.ticks());
         let exports = match plugin.code().instantiate(&mut store) {
             Ok(exports) => exports,
@@ -192,6 +200,9 @@ fn fault(error: &wasmtime::Error, store: &mut Store<Guest>) -> Fault {
     let cause = root_cause(error);
     if cause.contains(TOO_MUCH_COPIED) {
         return Fault::Limit { which: Limit::HostBytes(guest.settings.plugin.settings().limits.host_bytes) };
+    }
+    if cause.contains(TOO_MANY_HANDLES) {
+        return Fault::Limit { which: Limit::Handles(MAX_HANDLES) };
     }
     let what = match error.downcast_ref::<Trap>() {
         Some(Trap::StackOverflow) => "it used up its call stack".to_owned(),

@@ -1,6 +1,6 @@
 //! What a component may import, and which grant it takes.
 
-use crate::rules::Grants;
+use crate::rules::{BucketAccess, Grants};
 
 use super::error::LoadError;
 use super::inspect::{Kind, PACKAGE, is_accepted};
@@ -15,6 +15,8 @@ enum Takes {
     Nothing,
     Log,
     Bucket,
+    /// A bucket that may be changed.
+    Change,
     Secret,
 }
 
@@ -25,6 +27,7 @@ impl Takes {
             Self::Nothing => None,
             Self::Log => Some("log"),
             Self::Bucket => Some("kv:BUCKET:read"),
+            Self::Change => Some("kv:BUCKET:read-write"),
             Self::Secret => Some("secret:NAME"),
         }
     }
@@ -34,6 +37,7 @@ impl Takes {
             Self::Nothing => true,
             Self::Log => grants.log,
             Self::Bucket => !grants.buckets.is_empty(),
+            Self::Change => grants.buckets.values().any(|access| *access == BucketAccess::ReadWrite),
             Self::Secret => !grants.secrets.is_empty(),
         }
     }
@@ -67,6 +71,10 @@ pub(super) fn check(imports: &[String], kind: &Kind, grants: &Grants) -> Result<
             missing.push(grant);
         }
     }
+    // Who may change a bucket may look its keys up as well.
+    if missing.contains(&"kv:BUCKET:read-write") {
+        missing.retain(|grant| *grant != "kv:BUCKET:read");
+    }
     let grants = missing.iter().map(|grant| format!("\"{grant}\"")).collect::<Vec<_>>().join(", ");
     Err(LoadError::Ungranted { imports: clauses.join(", and "), grants })
 }
@@ -83,7 +91,9 @@ fn takes(import: &str, kind: &Kind) -> Option<Takes> {
     }
     let handler = matches!(kind, Kind::Handler(_));
     match (interface, version) {
-        ("wasi:keyvalue/store" | "wasi:keyvalue/atomics" | "wasi:keyvalue/batch", "0.2.0-draft") => Some(Takes::Bucket),
+        ("wasi:keyvalue/store" | "wasi:keyvalue/batch", "0.2.0-draft") => Some(Takes::Bucket),
+        // Nothing in it only reads.
+        ("wasi:keyvalue/atomics", "0.2.0-draft") => Some(Takes::Change),
         // A handler has no `configure`: this is where it finds its settings.
         ("wasi:config/store", "0.2.0-draft") if handler => Some(Takes::Nothing),
         ("wasi:config/store", "0.2.0-draft") => Some(Takes::Secret),
@@ -105,6 +115,7 @@ fn takes(import: &str, kind: &Kind) -> Option<Takes> {
 mod tests {
     use super::super::inspect::Interface;
     use super::*;
+    use crate::names::BucketName;
 
     #[test]
     fn only_what_is_implemented_may_be_imported() {
@@ -119,6 +130,7 @@ mod tests {
             ("wasi:clocks/wall-clock@0.3.0", None, None),
             ("wasi:http/types@0.2.0", None, None),
             ("wasi:keyvalue/store@0.2.0-draft", Some(Takes::Bucket), Some(Takes::Bucket)),
+            ("wasi:keyvalue/atomics@0.2.0-draft", Some(Takes::Change), Some(Takes::Change)),
             ("wasi:keyvalue/store@0.2.0-draft2", None, None),
             ("wasi:config/store@0.2.0-draft", Some(Takes::Secret), Some(Takes::Nothing)),
             ("wasi:logging/logging@0.1.0-draft", Some(Takes::Log), Some(Takes::Log)),
@@ -128,5 +140,21 @@ mod tests {
         ] {
             assert_eq!((takes(name, &plugin), takes(name, &handler)), (of_plugin, of_handler), "{name}");
         }
+    }
+
+    #[test]
+    fn what_only_changes_a_bucket_takes_one_that_may_be_changed() {
+        let plugin = Kind::Plugin { contract: "0.1.0".to_owned() };
+        let imports = ["store", "atomics"].map(|name| format!("wasi:keyvalue/{name}@0.2.0-draft"));
+        let mut grants = Grants::default();
+        let error = check(&imports, &plugin, &grants).expect_err("nothing was granted").to_string();
+        assert!(error.contains("add `grants = [\"kv:BUCKET:read-write\"]`"), "{error}");
+        let bucket = BucketName::new("seen").expect("a name");
+        grants.buckets.insert(bucket.clone(), BucketAccess::Read);
+        let error = check(&imports, &plugin, &grants).expect_err("it may not be changed").to_string();
+        let want = "it imports `wasi:keyvalue/atomics@0.2.0-draft`, which takes the grant `kv:BUCKET:read-write`";
+        assert!(error.starts_with(want), "{error}");
+        grants.buckets.insert(bucket, BucketAccess::ReadWrite);
+        assert_eq!(check(&imports, &plugin, &grants), Ok(()));
     }
 }

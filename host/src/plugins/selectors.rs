@@ -1,5 +1,7 @@
 //! The selectors that an instance has compiled, and the places that the last one found.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 use trackside_json::{Limits, Match, PayloadError, Selector};
 use wasmtime::component::Resource;
@@ -7,8 +9,8 @@ use wasmtime::component::Resource;
 /// Selectors that an instance may have at a time.
 const MAX_SELECTORS: usize = 1024;
 
-/// Text of all paths of an instance's selectors.
-const MAX_PATH_BYTES: usize = 4 << 20;
+/// Memory that all of an instance's selectors may take in the host.
+const MAX_SELECTOR_BYTES: usize = 64 << 20;
 
 /// What a `selector` handle of the contract stands for: a position in [`Selectors`].
 #[derive(Debug)]
@@ -18,9 +20,9 @@ pub struct SelectorSlot;
 /// An instance's selectors.
 #[derive(Debug, Default)]
 pub(super) struct Selectors {
-    slots: Vec<Option<(Selector, usize)>>,
+    slots: Vec<Option<Selector>>,
     free: Vec<u32>,
-    path_bytes: usize,
+    heap_bytes: usize,
     found: Found,
 }
 
@@ -34,22 +36,22 @@ struct Found {
 
 impl Selectors {
     /// Compiles paths; the error is for the plugin's author.
-    pub(super) fn compile(&mut self, paths: &[String]) -> Result<Resource<SelectorSlot>, String> {
-        let size = paths.iter().map(String::len).sum::<usize>();
+    pub(super) fn compile(&mut self, paths: &[String], until: Instant) -> Result<Resource<SelectorSlot>, String> {
         if self.slots.len() - self.free.len() >= MAX_SELECTORS {
             return Err(format!(
                 "an instance has at most {MAX_SELECTORS} selectors at a time: drop some, or compile them once, in `configure`"
             ));
         }
-        if self.path_bytes + size > MAX_PATH_BYTES {
+        let selector = Selector::compile_until(paths, until).map_err(|error| error.to_string())?;
+        if self.heap_bytes + selector.heap_bytes() > MAX_SELECTOR_BYTES {
             return Err(format!(
-                "the paths of an instance's selectors have at most {} KiB together",
-                MAX_PATH_BYTES >> 10
+                "an instance's selectors have at most {} MiB together: drop some, compile them once, in `configure`, or \
+                 write smaller regular expressions",
+                MAX_SELECTOR_BYTES >> 20
             ));
         }
-        let selector = Selector::compile(paths).map_err(|error| error.to_string())?;
-        self.path_bytes += size;
-        let slot = Some((selector, size));
+        self.heap_bytes += selector.heap_bytes();
+        let slot = Some(selector);
         let index = match self.free.pop() {
             Some(index) => {
                 self.slots[index as usize] = slot;
@@ -66,8 +68,8 @@ impl Selectors {
     /// Takes back a selector that the guest dropped.
     pub(super) fn drop(&mut self, handle: &Resource<SelectorSlot>) {
         let index = handle.rep();
-        if let Some((_, size)) = self.slots.get_mut(index as usize).and_then(Option::take) {
-            self.path_bytes -= size;
+        if let Some(selector) = self.slots.get_mut(index as usize).and_then(Option::take) {
+            self.heap_bytes -= selector.heap_bytes();
             self.free.push(index);
         }
         if self.found.selector == Some(index) {
@@ -90,8 +92,7 @@ impl Selectors {
         let index = handle.rep();
         if self.found.selector != Some(index) {
             self.found.selector = None;
-            let (selector, _) =
-                self.slots[index as usize].as_ref().expect("guests cannot forge or keep dropped handles");
+            let selector = self.slots[index as usize].as_ref().expect("guests cannot forge or keep dropped handles");
             selector.select_into(payload, limits, &mut self.found.matches)?;
             self.found.selector = Some(index);
         }

@@ -151,6 +151,8 @@ pub enum Limit {
     HostBytes(usize),
     /// Elements of all tables.
     TableElements(usize),
+    /// Handles that an instance has at a time.
+    Handles(usize),
 }
 
 impl std::fmt::Display for Limit {
@@ -159,6 +161,7 @@ impl std::fmt::Display for Limit {
             Limit::HostCalls(calls) => write!(f, "{calls} host calls (`host-calls`)"),
             Limit::HostBytes(bytes) => write!(f, "{} exchanged with the host (`host-bytes`)", size(bytes)),
             Limit::TableElements(elements) => write!(f, "{elements} table elements (`table-elements`)"),
+            Limit::Handles(handles) => write!(f, "{handles} handles at a time: drop those that are not used any more"),
         }
     }
 }

@@ -9,6 +9,9 @@ use crate::path::{Choice, Query, Segment};
 /// a few descendant segments with wildcards after them would take exponential space.
 const MAX_POSITIONS: usize = 1 << 16;
 
+/// How many bytes of names are worth a position, since every state has its own copy of the names that lead on from it.
+const NAME_BYTES_A_POSITION: usize = 16;
+
 /// A place in a path: which path, and how many of its segments were taken.
 type Position = (u32, u32);
 
@@ -94,6 +97,7 @@ impl<'q> Builder<'q> {
         let mut lengths = 0;
         for ((_, name), mut positions) in moves.names {
             positions.extend_from_slice(&moves.all);
+            self.positions += name.len() / NAME_BYTES_A_POSITION;
             let to = self.id(positions)?;
             if to != member {
                 lengths |= 1 << (name.len() % 64);

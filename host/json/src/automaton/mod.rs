@@ -22,6 +22,13 @@ pub(crate) struct Automaton {
     root: StateId,
 }
 
+impl Automaton {
+    /// The memory that it takes, in bytes.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.states.iter().map(State::heap_bytes).sum()
+    }
+}
+
 /// What there is to know of a place.
 #[derive(Debug, Default)]
 struct State {
@@ -44,6 +51,11 @@ struct State {
 impl State {
     /// Few names are compared faster one by one than by halving.
     const FEW: usize = 8;
+
+    fn heap_bytes(&self) -> usize {
+        let names = self.names.iter().map(|name| size_of_val(name) + name.0.len()).sum::<usize>();
+        size_of::<Self>() + size_of_val(&*self.paths) + names + size_of_val(&*self.elements)
+    }
 
     /// Where a member leads whose key is `name`, unescaped.
     #[inline]

@@ -1,7 +1,9 @@
 //! Segments and selectors.
 
+use std::time::Instant;
+
 use super::cursor::{Cursor, Wrong};
-use super::{Choice, Query, Segment};
+use super::{Choice, Query, Regexp, Segment};
 
 /// Reads the paths of one set: what is bounded is bounded over all of them.
 #[derive(Debug, Default)]
@@ -10,9 +12,23 @@ pub(crate) struct Parser {
     pub(super) roots: usize,
     /// How many regular expressions were compiled.
     pub(super) patterns: usize,
+    /// How large they are together.
+    pub(super) pattern_bytes: usize,
+    /// When to give up compiling them.
+    pub(super) deadline: Option<Instant>,
 }
 
 impl Parser {
+    /// One that gives up at a time.
+    pub(crate) fn until(deadline: Option<Instant>) -> Self {
+        Self { deadline, ..Self::default() }
+    }
+
+    /// What the regular expressions come to at most, in bytes, once they have been used.
+    pub(crate) fn pattern_bytes(&self) -> usize {
+        self.pattern_bytes * (1 + Regexp::GROWTH)
+    }
+
     /// How many queries of the filters start at the root.
     pub(crate) fn roots(&self) -> usize {
         self.roots

@@ -19,9 +19,9 @@ const ADMIN: &str = "admin-0123456789-0123456789-0123456789";
 fn with_tokens(folder: &Path) -> AdminSettings {
     let mut tokens = BTreeMap::new();
     for (name, role, token) in [("grafana", Role::Reader, READER), ("ops", Role::Admin, ADMIN)] {
-        std::fs::write(folder.join(name), format!("{token}\n")).unwrap();
+        std::fs::write(folder.join(name), format!("{token}\n")).expect("is written");
         let token = SecretRef::File(name.into());
-        tokens.insert(TokenName::new(name).unwrap(), TokenSettings { role, token, location: somewhere() });
+        tokens.insert(TokenName::new(name).expect("a name"), TokenSettings { role, token, location: somewhere() });
     }
     AdminSettings { tokens, ..settings() }
 }
@@ -33,13 +33,13 @@ fn somewhere() -> crate::rules::Location {
     let rule = "[[rule]]\nname = \"r\"\nsource = \"s\"\nsubject = \"s\"\nroutes.default = \"t\"\n\
                 on-failure.dead-letter = \"d\"\n";
     let files = FileSet::new("/").with("trackside.toml", text).with("rules/r.toml", rule);
-    let (rules, _) = load_from(&files).unwrap();
-    rules.config.admin.unwrap().tokens.into_values().next().unwrap().location
+    let (rules, _) = load_from(&files).expect("it is right");
+    rules.config.admin.expect("the table is there").tokens.into_values().next().expect("there is one").location
 }
 
 fn read(settings: &AdminSettings, folder: &Path) -> Credentials {
     let credentials = Credentials::default();
-    credentials.replace(Fresh::read(settings, folder).unwrap());
+    credentials.replace(Fresh::read(settings, folder).expect("the tokens are right"));
     credentials
 }
 
@@ -49,7 +49,7 @@ fn bearer(token: &str) -> String {
 
 #[tokio::test]
 async fn without_its_token_nothing_is_told_and_nothing_changes() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
     let settings = with_tokens(folder.path());
     let server = Server::start_with(&settings, &read(&settings, folder.path())).await;
     server.set(Ok(2));
@@ -82,7 +82,7 @@ async fn without_its_token_nothing_is_told_and_nothing_changes() {
 
 #[tokio::test]
 async fn a_reader_reads_and_an_administrator_changes() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
     let settings = with_tokens(folder.path());
     let server = Server::start_with(&settings, &read(&settings, folder.path())).await;
     server.set(Ok(2));
@@ -97,20 +97,20 @@ async fn a_reader_reads_and_an_administrator_changes() {
 
 #[tokio::test]
 async fn tokens_that_are_replaced_hold_for_the_next_request() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
     let settings = with_tokens(folder.path());
     let credentials = read(&settings, folder.path());
     let server = Server::start_with(&settings, &credentials).await;
     let newer = "newer-0123456789-0123456789-0123456789";
-    std::fs::write(folder.path().join("ops"), newer).unwrap();
-    credentials.replace(Fresh::read(&settings, folder.path()).unwrap());
+    std::fs::write(folder.path().join("ops"), newer).expect("is written");
+    credentials.replace(Fresh::read(&settings, folder.path()).expect("the tokens are right"));
     server.send("POST", "/v1/reload", &bearer(ADMIN)).await.is_problem(401);
     assert_eq!(server.send("POST", "/v1/reload", &bearer(newer)).await.status, 200);
 }
 
 #[test]
 fn what_cannot_be_a_token_is_refused_with_its_name_and_not_shown() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
     let settings = with_tokens(folder.path());
     for (text, want) in [
         ("short-secret", "what `file:ops` holds cannot be the token `ops`"),
@@ -118,7 +118,7 @@ fn what_cannot_be_a_token_is_refused_with_its_name_and_not_shown() {
         (READER, "the tokens `grafana` and `ops` are the same"),
         ("", "the token `ops` cannot be had"),
     ] {
-        std::fs::write(folder.path().join("ops"), text).unwrap();
+        std::fs::write(folder.path().join("ops"), text).expect("is written");
         let report = Fresh::read(&settings, folder.path()).unwrap_err().to_string();
         assert!(report.contains(want), "{report}");
         assert!(text.is_empty() || !report.contains(text), "{report}");
@@ -127,7 +127,7 @@ fn what_cannot_be_a_token_is_refused_with_its_name_and_not_shown() {
 
 #[tokio::test]
 async fn too_many_requests_are_refused_and_strangers_use_up_nobody_elses() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
     let settings = AdminSettings { requests_per_second: 1, ..with_tokens(folder.path()) };
     let server = Server::start_with(&settings, &read(&settings, folder.path())).await;
     let mut refused = None;
@@ -143,21 +143,23 @@ async fn too_many_requests_are_refused_and_strangers_use_up_nobody_elses() {
 
 #[tokio::test]
 async fn every_change_is_written_down_with_who_made_it_and_no_token() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
     let audit = folder.path().join("audit.jsonl");
     let settings = AdminSettings { audit: Some(audit.clone()), ..with_tokens(folder.path()) };
     let server = Server::start_with(&settings, &read(&settings, folder.path())).await;
     server.set(Ok(2));
     server.send("POST", "/v1/reload", &bearer(ADMIN)).await;
-    std::fs::rename(&audit, folder.path().join("old.jsonl")).unwrap();
+    std::fs::rename(&audit, folder.path().join("old.jsonl")).expect("is moved");
     server.set(Err("broken"));
     server.send("POST", "/v1/reload", &bearer(ADMIN)).await;
     server.send("GET", "/v1/revision", &bearer(ADMIN)).await;
-    let read = |name| std::fs::read_to_string(folder.path().join(name)).unwrap();
+    let read = |name| std::fs::read_to_string(folder.path().join(name)).expect("is read");
     let (first, second) = (read("old.jsonl"), read("audit.jsonl"));
-    let mut lines = [&first, &second].map(|text| serde_json::from_str::<Value>(text).unwrap());
+    let mut lines = [&first, &second].map(|text| serde_json::from_str::<Value>(text).expect("JSON"));
     for line in &mut lines {
-        assert!(line["at"].take().is_string() && line["from"].take().as_str().unwrap().starts_with("127.0.0.1:"));
+        assert!(
+            line["at"].take().is_string() && line["from"].take().as_str().expect("a text").starts_with("127.0.0.1:")
+        );
     }
     let line = |outcome, status, details| {
         json!({ "at": null, "who": "ops", "role": "admin", "from": null, "action": "POST /v1/reload",
@@ -178,27 +180,30 @@ async fn an_audit_file_that_cannot_be_written_is_named_at_the_start() {
 
 #[tokio::test]
 async fn a_change_is_seen_through_and_written_down_when_its_client_hangs_up() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
     let audit = folder.path().join("audit.jsonl");
     let settings = AdminSettings { audit: Some(audit.clone()), ..settings() };
     let server = Server::start_with(&settings, &Credentials::default()).await;
     let (next, (locked, is_locked)) = (Arc::clone(&server.next), tokio::sync::oneshot::channel());
     let (release, released) = std::sync::mpsc::channel::<()>();
     let holder = std::thread::spawn(move || {
-        let _held = next.lock().unwrap();
-        locked.send(()).unwrap();
+        let _held = next.lock().expect("nobody panics with it");
+        locked.send(()).expect("it is waited for");
         let _ = released.recv();
     });
-    is_locked.await.unwrap();
-    let mut stream = TcpStream::connect(server.address).await.unwrap();
-    stream.write_all(b"POST /v1/reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+    is_locked.await.expect("it is told");
+    let mut stream = TcpStream::connect(server.address).await.expect("it listens");
+    stream
+        .write_all(b"POST /v1/reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")
+        .await
+        .expect("is sent");
     // The load cannot end before the lock is let go, and the client is gone by then.
     drop(stream);
     assert_eq!(server.get("/healthz").await.status, 200);
-    release.send(()).unwrap();
-    holder.join().unwrap();
+    release.send(()).expect("it is waited for");
+    holder.join().expect("it does not panic");
     timeout(PATIENCE, async {
-        while !std::fs::read_to_string(&audit).unwrap().contains("\"action\":\"POST /v1/reload\"") {
+        while !std::fs::read_to_string(&audit).expect("is read").contains("\"action\":\"POST /v1/reload\"") {
             tokio::task::yield_now().await;
         }
     })
@@ -208,12 +213,12 @@ async fn a_change_is_seen_through_and_written_down_when_its_client_hangs_up() {
 
 #[tokio::test]
 async fn it_talks_tls_and_takes_any_host_there() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
     let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
     let certified = |name: &str| {
-        let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
-        std::fs::write(&cert, made.cert.pem()).unwrap();
-        std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).expect("a certificate");
+        std::fs::write(&cert, made.cert.pem()).expect("is written");
+        std::fs::write(&key, made.signing_key.serialize_pem()).expect("is written");
         made.cert.der().clone()
     };
     let first = certified("trackside.example");
@@ -222,12 +227,14 @@ async fn it_talks_tls_and_takes_any_host_there() {
     let server = Server::start_with(&settings, &credentials).await;
     let ask = async |authority| {
         let mut roots = RootCertStore::empty();
-        roots.add(authority).unwrap();
+        roots.add(authority).expect("a certificate");
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("the versions are known");
         let config = config.with_root_certificates(roots).with_no_client_auth();
-        let stream = TcpStream::connect(server.address).await.unwrap();
-        let name = ServerName::try_from("trackside.example").unwrap();
+        let stream = TcpStream::connect(server.address).await.expect("it listens");
+        let name = ServerName::try_from("trackside.example").expect("a name");
         let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
         let head = format!("GET /v1/revision HTTP/1.1\r\nHost: trackside.example\r\n{}", bearer(READER));
         stream.write_all(format!("{head}Connection: close\r\n\r\n").as_bytes()).await?;
@@ -235,16 +242,16 @@ async fn it_talks_tls_and_takes_any_host_there() {
         let _ = stream.read_to_string(&mut answer).await;
         Ok::<_, std::io::Error>(answer)
     };
-    assert!(ask(first.clone()).await.unwrap().starts_with("HTTP/1.1 200 OK"));
+    assert!(ask(first.clone()).await.expect("an answer").starts_with("HTTP/1.1 200 OK"));
     // A renewed certificate is shown once it was read.
     let second = certified("trackside.example");
-    credentials.replace(Fresh::read(&settings, folder.path()).unwrap());
+    credentials.replace(Fresh::read(&settings, folder.path()).expect("the tokens are right"));
     assert!(ask(first).await.is_err());
-    assert!(ask(second).await.unwrap().starts_with("HTTP/1.1 200 OK"));
+    assert!(ask(second).await.expect("an answer").starts_with("HTTP/1.1 200 OK"));
     // Plain HTTP ends without an answer.
-    let mut plain = TcpStream::connect(server.address).await.unwrap();
-    plain.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    let mut plain = TcpStream::connect(server.address).await.expect("it listens");
+    plain.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await.expect("is sent");
     let mut answer = Vec::new();
-    let _ = timeout(PATIENCE, plain.read_to_end(&mut answer)).await.unwrap();
+    let _ = timeout(PATIENCE, plain.read_to_end(&mut answer)).await.expect("it closes in time");
     assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use tokio::time::Instant;
 
-use crate::backbone::Room;
+use crate::backbone::{Drops, Room};
 use crate::message::{Headers, Message, Subject, SubjectPattern};
 
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub(super) struct Subscription {
     max_bytes: usize,
     queue: VecDeque<Arrived>,
     bytes: usize,
-    pub(super) dropped: u64,
+    pub(super) drops: Drops,
 }
 
 /// A message that is on its way to a subscription, or there.
@@ -37,14 +37,23 @@ impl Subscription {
         max_messages: usize,
         max_bytes: usize,
     ) -> Self {
-        Self { client, pattern, queue_group, max_messages, max_bytes, queue: VecDeque::new(), bytes: 0, dropped: 0 }
+        Self {
+            client,
+            pattern,
+            queue_group,
+            max_messages,
+            max_bytes,
+            queue: VecDeque::new(),
+            bytes: 0,
+            drops: Drops::default(),
+        }
     }
 
     /// Takes a message in. False if there is no room for it.
     pub(super) fn offer(&mut self, mut arrived: Arrived) -> bool {
         let fits = self.queue.len() < self.max_messages && self.bytes + arrived.bytes <= self.max_bytes;
         if !fits && !self.queue.is_empty() {
-            self.dropped += 1;
+            self.drops.one();
             return false;
         }
         // What was published first arrives first.

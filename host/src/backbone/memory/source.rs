@@ -12,7 +12,7 @@ use super::consumer::{Pinned, Sent};
 use super::core::Arrived;
 use super::event::{Happened, Place};
 use super::state::{Link, State};
-use crate::backbone::{Acker, Delivery, Room, SourceError};
+use crate::backbone::{Acker, Delivery, Drops, Room, SourceError};
 use crate::message::{Message, Origin, OriginKind};
 
 /// An open source of the server in memory.
@@ -59,9 +59,9 @@ impl MemorySource {
         })
     }
 
-    pub(in crate::backbone) fn dropped(&self) -> u64 {
-        let Self::Core(Listener { client, number, .. }) = self else { return 0 };
-        client.server.change(|state| state.subscriptions.get(number).map_or(0, |subscription| subscription.dropped))
+    pub(in crate::backbone) fn drops(&self) -> Option<Drops> {
+        let Self::Core(Listener { client, number, .. }) = self else { return None };
+        client.server.change(|state| state.subscriptions.get(number).map(|subscription| subscription.drops.clone()))
     }
 
     pub(in crate::backbone) fn ack_wait(&self) -> Option<Duration> {

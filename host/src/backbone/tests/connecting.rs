@@ -214,6 +214,24 @@ async fn tls_with_a_client_certificate_lets_in_and_without_one_it_is_an_error() 
 }
 
 #[tokio::test]
+async fn a_pipe_in_the_place_of_a_tls_file_is_refused_and_nobody_waits_for_it() {
+    let server = tls_server("");
+    let pipe = server.path("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs");
+    assert!(made.success());
+    let good = TlsSettings { ca: Some(server.path("ca.pem")), client: None, handshake_first: false };
+    let (certificate, key) = (server.path("client.pem"), server.path("client-key.pem"));
+    for tls in [
+        TlsSettings { ca: Some(pipe.clone()), ..good.clone() },
+        TlsSettings { client: Some((pipe.clone(), key)), ..good.clone() },
+        TlsSettings { client: Some((certificate, pipe.clone())), ..good },
+    ] {
+        let error = attempt_tls(&server, tls).await.expect_err("is refused");
+        assert!(matches!(&error, ConnectError::TlsFile { path, .. } if *path == pipe), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn tls_before_the_greeting_is_spoken_when_the_server_wants_it() {
     let server = tls_server(", handshake_first: true");
     let client = Some((server.path("client.pem"), server.path("client-key.pem")));

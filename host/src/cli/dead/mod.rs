@@ -109,7 +109,7 @@ struct Selection {
     #[arg(long, value_name = "NAME")]
     rule: Option<String>,
 
-    /// The class of the failure: rejected, retry, trap, deadline, limit, route, publish.
+    /// The class of the failure: rejected, retry, trap, deadline, limit, route, publish, host.
     #[arg(long, value_name = "CLASS")]
     class: Option<String>,
 

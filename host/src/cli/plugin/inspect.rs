@@ -27,11 +27,18 @@ pub(super) fn inspect(file: &Path) -> Result<ExitCode, Failure> {
     text += &format!("sha256    {}\n", hex::encode(inspection.sha256));
     text += &list("imports", &inspection.imports);
     text += &list("exports", &inspection.exports);
-    let grants: Vec<String> = inspection.grants().map(|(import, grant)| format!("{grant} (for {import})")).collect();
-    text += &list("grants", &grants);
+    // What others import by these names is none of ours to grant.
+    if matches!(inspection.kind, Kind::Plugin { .. } | Kind::Handler(_)) {
+        text += &grants(&inspection);
+    }
     output::print(&text)?;
     inspection.contract().map_err(|error| named(&error))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn grants(inspection: &Inspection) -> String {
+    let grants: Vec<String> = inspection.grants().map(|(import, grant)| format!("{grant} (for {import})")).collect();
+    list("grants", &grants)
 }
 
 fn list(title: &str, names: &[String]) -> String {

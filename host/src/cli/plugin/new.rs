@@ -50,6 +50,9 @@ pub(super) fn new(arguments: &Arguments) -> Result<ExitCode, Failure> {
     if files.is_empty() {
         return Err(Failure::new(format!("this binary was built without the template for {}", language.name())));
     }
+    if folder.exists() && !folder.is_dir() {
+        return Err(Failure::new(format!("{} is there already, and is no folder", folder.display())));
+    }
     // Before anything is written: half a project on top of somebody's work would be worse than none.
     if folder.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(Failure::new(format!("{} is there already, and is not empty", folder.display())));
@@ -73,6 +76,10 @@ fn rust_sdk(language: Language, sdk: &Path) -> Result<String, Failure> {
         return Err(Failure::new(message));
     }
     let sdk = sdk.canonicalize().map_err(|error| Failure::new(format!("{}: {error}", sdk.display())))?;
+    if !sdk.join("Cargo.toml").is_file() {
+        let message = format!("{} has no Cargo.toml: name the folder `plugin-sdk/rust` of Trackside", sdk.display());
+        return Err(Failure::new(message));
+    }
     Ok(format!("{{ path = {} }}", toml::Value::String(sdk.display().to_string())))
 }
 
@@ -124,6 +131,20 @@ mod tests {
         let error = new(&arguments(folder.path(), Language::C, None)).expect_err("refused").to_string();
         assert!(error.ends_with("is there already, and is not empty"), "{error}");
         assert!(!folder.path().join("plugin.toml").exists());
+    }
+
+    #[test]
+    fn what_is_no_folder_and_what_is_no_sdk_is_said() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("vip.wasm");
+        std::fs::write(&file, "").expect("written");
+        let error = new(&arguments(&file, Language::C, None)).expect_err("refused").to_string();
+        assert!(error.ends_with("vip.wasm is there already, and is no folder"), "{error}");
+        let to = folder.path().join("vip");
+        let error =
+            new(&arguments(&to, Language::Rust, Some(folder.path().to_owned()))).expect_err("refused").to_string();
+        assert!(error.ends_with("has no Cargo.toml: name the folder `plugin-sdk/rust` of Trackside"), "{error}");
+        assert!(!to.exists());
     }
 
     #[test]

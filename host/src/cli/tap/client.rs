@@ -15,10 +15,10 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use tokio::time::timeout;
-use url::{Host, Url};
+use url::Url;
 
 use crate::app::Failure;
-use crate::https::connector;
+use crate::https::{connector, is_loopback};
 
 /// How long connecting may take, and how long the head of an answer.
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
@@ -212,15 +212,6 @@ async fn detail(body: Incoming) -> Option<String> {
 
 fn place(url: &Url) -> String {
     url.origin().ascii_serialization()
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }
 
 /// The innermost cause, which is what people can do something about.

@@ -16,6 +16,19 @@ use super::*;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// What a load came to: a plan of one rule, and what is to be watched.
+fn compiled<P>(plan: P, revision: Revision, watch: Vec<PathBuf>) -> Compiled<P> {
+    Compiled {
+        plan,
+        revision,
+        rules: 1,
+        plugins: Vec::new(),
+        watch,
+        warnings: Vec::new(),
+        contents: Contents::default(),
+    }
+}
+
 /// A directory that is watched by a real watcher and loaded by a real controller, whose revision is the digest of the
 /// text of some files.
 struct Watched {
@@ -37,16 +50,7 @@ impl Watched {
                 return Err(Rejection { report: format!("{text} is broken"), watch: Vec::new() });
             }
             let revision = Revision::from_digest(&Sha256::digest(&text).into());
-            let watch = watch.clone();
-            Ok(Compiled {
-                plan: (),
-                revision,
-                rules: 1,
-                plugins: Vec::new(),
-                watch,
-                warnings: Vec::new(),
-                contents: Contents::default(),
-            })
+            Ok(compiled((), revision, watch.clone()))
         };
         let metrics = Metrics::new(Build { version: "0", wasmtime: "0", contract: "0" });
         let watch = FileWatch::begin(directory.path().to_owned()).await;
@@ -199,16 +203,7 @@ async fn what_changes_while_it_is_not_yet_watched_is_found_by_looking_again() {
         // As if somebody wrote the file right after it was read, and long before it is watched.
         fs::write(&changed, "after").unwrap();
         let revision = Revision::from_digest(&Sha256::digest(&text).into());
-        let watch = vec![read.clone()];
-        Ok(Compiled {
-            plan: text,
-            revision,
-            rules: 1,
-            plugins: Vec::new(),
-            watch,
-            warnings: Vec::new(),
-            contents: Contents::default(),
-        })
+        Ok(compiled(text, revision, vec![read.clone()]))
     };
     let metrics = Metrics::new(Build { version: "0", wasmtime: "0", contract: "0" });
     let directory = directory();

@@ -18,7 +18,7 @@ impl contract::HostSelector for Guest {
     fn compile(&mut self, paths: Vec<String>) -> wasmtime::Result<Result<Resource<SelectorSlot>, String>> {
         self.budget.call()?;
         self.budget.bytes(paths.iter().map(String::len).sum())?;
-        let compiled = self.selectors.compile(&paths);
+        let compiled = self.selectors.compile(&paths, self.deadline.at());
         self.deadline.check()?;
         Ok(compiled)
     }

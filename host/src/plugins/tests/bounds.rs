@@ -88,6 +88,40 @@ fn selectors_that_are_never_dropped_come_to_an_end() {
 }
 
 #[test]
+fn selectors_that_are_never_dropped_take_so_much_memory_and_no_more() {
+    let plugin = load_with("selector-memory", |s| s.limits.deadline = Duration::from_secs(60));
+    let stage = configure(&plugin).expect("it takes the settings");
+    let mut instances = Instances::new(1);
+    // Each takes four mebibytes, and may come to five times that as it is used.
+    for _ in 0..3 {
+        assert_eq!(instances.call(&stage, &mut work("{}")), Ok(Verdict::Forward));
+    }
+    let Ok(Verdict::Reject(reason)) = instances.call(&stage, &mut work("{}")) else { panic!("not rejected") };
+    assert!(reason.starts_with("an instance's selectors have at most 64 MiB together"), "{reason}");
+}
+
+#[test]
+fn regular_expressions_are_not_compiled_past_the_deadline() {
+    let limit = Duration::from_millis(1);
+    let plugin = load_with("selector-large", |s| s.limits.deadline = limit);
+    let begun = Instant::now();
+    assert_eq!(fault_of(&configure(&plugin).expect("it takes the settings")), Fault::Deadline { limit });
+    let one = begun.elapsed();
+    let plugin = load_with("selector-large", |s| s.limits.deadline = Duration::from_secs(60));
+    let stage = configure(&plugin).expect("it takes the settings");
+    let begun = Instant::now();
+    assert!(matches!(call(&stage, &mut work("{}")), Ok(Verdict::Reject(_))));
+    // The first is compiled before the deadline, the other eight are not.
+    assert!(one < begun.elapsed() / 2, "{one:?}, and all of them {:?}", begun.elapsed());
+}
+
+#[test]
+fn handles_that_are_never_dropped_come_to_an_end() {
+    // The message is one of them, so that they come to their end before the host calls do.
+    assert_eq!(fault_of(&stage("client-flood")), Fault::Limit { which: Limit::Handles(10_000) });
+}
+
+#[test]
 fn message_functions_are_in_force_during_handle_alone() {
     for (name, function) in [("message-in-configure", "subject"), ("message-in-start", "timestamp")] {
         let message = format!("it called `message.{function}` outside of `handle`");

@@ -18,7 +18,8 @@ fn what_is_not_webassembly_is_told_apart() {
 #[test]
 fn a_core_module_is_told_how_to_become_a_component() {
     let error = error_of(wat::parse_str(r#"(module (memory (export "m") 1))"#).expect("a module"));
-    assert_eq!(error, LoadError::CoreModule { exports: "`m`".to_owned() });
+    assert_eq!(error, LoadError::CoreModule { exports: "`m`".to_owned(), wasi_preview1: false });
+    assert!(error.to_string().contains("exports `trackside:plugin/stage@0.1.0`"), "{error}");
     assert!(error.to_string().contains("wasm-tools component new"), "{error}");
 }
 

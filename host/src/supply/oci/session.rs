@@ -19,9 +19,10 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde::Deserialize;
-use url::{Host, Url};
+use url::Url;
 
 use super::{OciError, tls};
+use crate::https::{is_loopback, reasons};
 use crate::rules::{OciReference, RegistryHost, RegistrySettings, Secret};
 
 /// How long making a connection may take; the whole conversation has the registry's `timeout`.
@@ -300,25 +301,7 @@ fn shown(url: &Url) -> String {
     format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default())
 }
 
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
 /// An error with all that it comes from: the outermost one often says no more than that there was one.
 fn unreachable(host: &str, error: &(dyn std::error::Error + 'static)) -> OciError {
-    let mut reasons = Vec::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let text = error.to_string();
-        if reasons.last().is_none_or(|last: &String| !last.contains(&text)) {
-            reasons.push(text);
-        }
-        next = error.source();
-    }
-    OciError::Unreachable { host: host.to_owned(), reason: reasons.join(": ") }
+    OciError::Unreachable { host: host.to_owned(), reason: reasons(error) }
 }

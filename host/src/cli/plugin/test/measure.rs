@@ -37,7 +37,13 @@ pub(super) fn call(stage: &Arc<ConfiguredStage>, case: &Case) -> Option<Duration
     let handing = case.handings.first()?;
     let breaks = !matches!(
         handing.expected.outcome,
-        Outcome::Forward | Outcome::Route | Outcome::Split | Outcome::Drop | Outcome::Reject | Outcome::Retry
+        Outcome::Forward
+            | Outcome::Route
+            | Outcome::Split
+            | Outcome::Publish
+            | Outcome::Drop
+            | Outcome::Reject
+            | Outcome::Retry
     );
     if breaks {
         return None;

@@ -1,0 +1,21 @@
+;; Attacks the host's memory as a handler of others: it publishes 9000 empty messages, each with the headers of the one it was given.
+(module
+  (import "wasmcloud:messaging/consumer@0.2.0" "publish" (func $publish (param i32 i32 i32 i32 i32 i32 i32 i32)))
+  (memory (export "memory") 64)
+  (global $next (mut i32) (i32.const 4000000))
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+    (local $at i32)
+    (local.set $at (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
+    (global.set $next (i32.add (local.get $at) (local.get 3)))
+    (local.get $at))
+  (data (i32.const 64) "default")
+  (func (export "wasmcloud:messaging/handler@0.2.0#handle-message")
+    (param i32 i32 i32 i32 i32 i32 i32) (result i32)
+    (local $left i32)
+    (local.set $left (i32.const 9000))
+    (loop $again
+      (call $publish (i32.const 64) (i32.const 7) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
+        (i32.const 128))
+      (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+      (br_if $again (local.get $left)))
+    (i32.const 16)))

@@ -1,0 +1,21 @@
+;; Attacks the host's memory: every message compiles regular expressions that are never dropped, and rejects with the error.
+(module
+  (import "trackside:plugin/message@0.1.0" "[static]selector.compile" (func $compile (param i32 i32 i32)))
+  (memory (export "memory") 1)
+  (global $next (mut i32) (i32.const 1024))
+  (func $realloc (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+    (global.set $next (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
+    (global.get $next)
+    (global.set $next (i32.add (global.get $next) (local.get 3))))
+  (data (i32.const 4096) "$[?search(@,'\\\\p{L}{20}')||search(@,'\\\\p{L}{20}')||search(@,'\\\\p{L}{20}')||search(@,'\\\\p{L}{20}')]")
+  (data (i32.const 264) "\00\10\00\00\62\00\00\00")
+  (func (export "trackside:plugin/stage@0.1.0#configure") (param i32 i32) (result i32) (i32.const 16))
+  (func (export "trackside:plugin/stage@0.1.0#handle") (result i32)
+    (global.set $next (i32.const 8192))
+    (call $compile (i32.const 264) (i32.const 1) (i32.const 512))
+    (if (i32.load8_u (i32.const 512)) (then
+      (i32.store (i32.const 36) (i32.const 4))
+      (i32.store (i32.const 40) (i32.load (i32.const 516)))
+      (i32.store (i32.const 44) (i32.load (i32.const 520)))
+      (return (i32.const 32))))
+    (i32.const 16)))
