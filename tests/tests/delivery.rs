@@ -207,7 +207,8 @@ async fn under_contention_urgent_messages_go_first_and_the_others_go_on() {
     // One in 17, give or take what a lane took before those of the other source came.
     assert!((count / 20..count / 4).contains(&meanwhile), "{meanwhile} went before the last of {count} urgent ones");
     let waited = low[..last_high].split(|low| *low).map(<[bool]>::len).max().unwrap_or(0);
-    assert!(waited <= 64, "{waited} urgent ones in a row");
+    // Shares are of the lane's time, which a busy machine hands out in pieces; what is held up for good waits for all of them.
+    assert!(waited <= count / 4, "{waited} urgent ones in a row");
 }
 
 #[tokio::test]
