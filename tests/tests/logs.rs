@@ -290,9 +290,11 @@ async fn a_start_that_fails_says_why_in_a_line_of_json_and_shows_no_secret() {
         assert_eq!(done.stdout, "");
         let parse = |line: &str| serde_json::from_str::<Value>(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         let lines: Vec<_> = done.stderr.lines().map(parse).collect();
-        // Beside it, what was started already may still say something, as that its service is not there.
-        let errors: Vec<_> = lines.iter().filter(|line| line["level"] == "ERROR").collect();
-        let [error] = errors[..] else { panic!("not one error: {lines:#?}") };
+        // Beside it, what was started already may still say something, as that its service is not there, and so may the
+        // NATS client.
+        let reports: Vec<_> = lines.iter().filter(|line| line["target"] == "trackside::cli").collect();
+        let [error] = reports[..] else { panic!("not one report: {lines:#?}") };
+        assert_eq!(error["level"], "ERROR");
         assert!(error["message"].as_str().is_some_and(|message| message.contains(says)), "{error}");
     };
     fails(&format!("{config}[plugins.quoet]\npth = 1\n"), "`pth`");
