@@ -128,7 +128,8 @@ async fn log_of_all_failures(format: &str) -> String {
     let (server, sidecar) = (server().await, format!("127.0.0.1:{}", free_port()));
     let setup = configuration(&server, &sidecar, &service.url());
     let secrets = secrets();
-    let arguments = ["--log-format", format, "--log", "info,trackside=trace,plugin=trace,audit=trace", "run"];
+    // Whoever looks for a fault asks for everything, and of the NATS client by name.
+    let arguments = ["--log-format", format, "--log", "trace,async_nats=trace", "run"];
     let mut trackside = Trackside::spawn_with(&arguments, setup.path(), &setup.admin, &environment(&secrets));
     trackside.ready().await;
 
