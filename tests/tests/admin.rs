@@ -59,9 +59,11 @@ impl World {
         .await
     }
 
+    /// What the audit file says was done or refused, without that it began.
     fn audit(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(self.setup.path().with_file_name("audit.jsonl")).expect("an audit file");
-        text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line of JSON"));
+        lines.filter(|line| line["outcome"] != "begun").collect()
     }
 }
 
@@ -206,6 +208,12 @@ async fn a_reader_changes_nothing_and_a_new_token_holds_at_once() {
         assert!(refused.problem(403).contains("token `grafana` is of the role `reader`"));
     }
     assert_eq!(world.revision().await, before);
+    let audit = world.audit();
+    let told: Vec<_> = audit.iter().map(|line| (&line["who"], &line["action"], &line["status"])).collect();
+    let (grafana, refused) = (json!("grafana"), json!(403));
+    let actions = ["PUT /v1/rules/a.toml", "POST /v1/reload", "POST /v1/revisions/0123456789ab/activate"];
+    let actions = actions.map(|action| json!(action));
+    assert_eq!(told, actions.iter().map(|action| (&grafana, action, &refused)).collect::<Vec<_>>());
     let newer = "newer-0123456789-0123456789-0123456789";
     std::fs::write(world.setup.path().with_file_name("ops.token"), newer).expect("a file");
     until("the new token to hold", async || {
