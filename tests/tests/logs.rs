@@ -313,3 +313,18 @@ async fn a_start_that_fails_says_why_in_a_line_of_json_and_shows_no_secret() {
     setup.write("secrets/mask.key", SECRET);
     fails(&config, "secrets/mask.key");
 }
+
+#[tokio::test]
+async fn a_secret_that_is_missing_is_told_before_anything_listens() {
+    let server = server().await;
+    let setup = configuration(&server, &format!("127.0.0.1:{}", free_port()), "http://127.0.0.1:1");
+    let config = std::fs::read_to_string(setup.path().join("trackside.toml")).expect("it was written");
+    let secrets = secrets();
+    for reference in ["env:NATS_PASSWORD", "env:OTLP_AUTHORIZATION", "env:OPS_TOKEN", "env:GEO_KEY"] {
+        setup.write("trackside.toml", config.replace(reference, "env:NOBODY_SET_THIS"));
+        let done = command_with(&["run", setup.argument()], &environment(&secrets), b"");
+        assert_eq!(done.code, 1, "{}", done.stderr);
+        assert!(done.stderr.contains("NOBODY_SET_THIS"), "{}", done.stderr);
+        assert!(!done.stderr.contains("listens"), "{reference}: {}", done.stderr);
+    }
+}

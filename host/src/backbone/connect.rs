@@ -100,6 +100,16 @@ pub enum ConnectError {
     },
 }
 
+/// Whether these settings could be used to connect: addresses, secrets and files are there, and what they should be.
+///
+/// # Errors
+/// When one is not. No error shows a secret.
+pub fn check(settings: &NatsSettings, directory: &Path) -> Result<(), ConnectError> {
+    install_provider();
+    addresses(settings)?;
+    options(settings, directory, &Arc::default()).map(drop)
+}
+
 /// Connects, and waits for as long as no server can be reached, which is logged. From then on the connection is kept
 /// up for ever, with jittered waits between attempts.
 ///
@@ -109,8 +119,7 @@ pub enum ConnectError {
 /// When waiting does not help: settings that cannot be used, credentials that are refused, TLS that fails, a server
 /// that is too old. No error shows a secret.
 pub async fn connect(settings: &NatsSettings, directory: &Path) -> Result<Connection, ConnectError> {
-    // Already installed is fine: any provider will do.
-    let _ = async_nats::rustls::crypto::ring::default_provider().install_default();
+    install_provider();
     let servers = addresses(settings)?;
     let link = Arc::new(Link::default());
     let options = options(settings, directory, &link)?;
@@ -130,6 +139,11 @@ pub(super) fn backoff(attempt: usize) -> Duration {
     // A fresh `RandomState` hashes with random keys: randomness enough for this.
     let dice = RandomState::new().hash_one(attempt) % 1024;
     longest / 2 + longest / 2 * u32::try_from(dice).unwrap_or(0) / 1024
+}
+
+fn install_provider() {
+    // Already installed is fine: any provider will do.
+    let _ = async_nats::rustls::crypto::ring::default_provider().install_default();
 }
 
 fn addresses(settings: &NatsSettings) -> Result<Vec<ServerAddr>, ConnectError> {
