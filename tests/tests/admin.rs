@@ -59,9 +59,11 @@ impl World {
         .await
     }
 
+    /// What the audit file says was done or refused, without that it began.
     fn audit(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(self.setup.path().with_file_name("audit.jsonl")).expect("an audit file");
-        text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line of JSON"));
+        lines.filter(|line| line["outcome"] != "begun").collect()
     }
 }
 
@@ -139,6 +141,35 @@ async fn a_file_of_rules_is_put_and_the_revision_before_is_activated_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_was_put_and_written_is_not_taken_for_an_edit() {
+    let world = World::start().await;
+    let first = world.revision().await["revision"].as_str().expect("a revision").to_owned();
+    let any = [("If-Match", "*")];
+    let written = world.send(ADMIN, "PUT", "/v1/rules/a.toml?write=true", &any, &rule("second")).await;
+    assert_eq!(written.status, 200, "{written:?}");
+    let back = world.send(ADMIN, "POST", &format!("/v1/revisions/{first}/activate"), &[], "").await;
+    assert_eq!(back.status, 200, "{back:?}");
+    // Three were activated by the above. Whatever the file watch leads to is the next that is counted.
+    let loads = until("the file to be seen", async || {
+        let metrics = world.get("/metrics").await.body;
+        let count = |outcome: &str| {
+            let line = format!("trackside_reloads_total{{outcome=\"{outcome}\"}} ");
+            metrics.lines().find_map(|sample| sample.strip_prefix(line.as_str())?.parse::<u32>().ok())
+        };
+        let counts = (count("activated")?, count("unchanged")?);
+        (counts.0 + counts.1 > 3).then_some(counts)
+    })
+    .await;
+    assert_eq!(loads, (3, 1));
+    let status = world.revision().await;
+    assert_eq!((&status["revision"], &status["basis"]), (&json!(first), &json!("activated")));
+    // An edit is one all the same.
+    world.setup.write("rules/a.toml", rule("third"));
+    until("the edit", async || (world.revision().await["basis"] == "files").then_some(())).await;
+    assert_eq!(world.routed().await, "out.third");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rules_and_plugins_are_shown_with_their_secrets_as_references() {
     let world = World::start().await;
     std::fs::write(world.setup.path().join("key"), "a-key-that-nobody-may-see").expect("a file");
@@ -177,6 +208,12 @@ async fn a_reader_changes_nothing_and_a_new_token_holds_at_once() {
         assert!(refused.problem(403).contains("token `grafana` is of the role `reader`"));
     }
     assert_eq!(world.revision().await, before);
+    let audit = world.audit();
+    let told: Vec<_> = audit.iter().map(|line| (&line["who"], &line["action"], &line["status"])).collect();
+    let (grafana, refused) = (json!("grafana"), json!(403));
+    let actions = ["PUT /v1/rules/a.toml", "POST /v1/reload", "POST /v1/revisions/0123456789ab/activate"];
+    let actions = actions.map(|action| json!(action));
+    assert_eq!(told, actions.iter().map(|action| (&grafana, action, &refused)).collect::<Vec<_>>());
     let newer = "newer-0123456789-0123456789-0123456789";
     std::fs::write(world.setup.path().with_file_name("ops.token"), newer).expect("a file");
     until("the new token to hold", async || {

@@ -128,7 +128,8 @@ async fn log_of_all_failures(format: &str) -> String {
     let (server, sidecar) = (server().await, format!("127.0.0.1:{}", free_port()));
     let setup = configuration(&server, &sidecar, &service.url());
     let secrets = secrets();
-    let arguments = ["--log-format", format, "--log", "info,trackside=trace,plugin=trace,audit=trace", "run"];
+    // Whoever looks for a fault asks for everything, and of the NATS client by name.
+    let arguments = ["--log-format", format, "--log", "trace,async_nats=trace", "run"];
     let mut trackside = Trackside::spawn_with(&arguments, setup.path(), &setup.admin, &environment(&secrets));
     trackside.ready().await;
 
@@ -313,4 +314,19 @@ async fn a_start_that_fails_says_why_in_a_line_of_json_and_shows_no_secret() {
     fails(&config.replace(&server.url(), &strict.url()), "refused the connection");
     setup.write("secrets/mask.key", SECRET);
     fails(&config, "secrets/mask.key");
+}
+
+#[tokio::test]
+async fn a_secret_that_is_missing_is_told_before_anything_listens() {
+    let server = server().await;
+    let setup = configuration(&server, &format!("127.0.0.1:{}", free_port()), "http://127.0.0.1:1");
+    let config = std::fs::read_to_string(setup.path().join("trackside.toml")).expect("it was written");
+    let secrets = secrets();
+    for reference in ["env:NATS_PASSWORD", "env:OTLP_AUTHORIZATION", "env:OPS_TOKEN", "env:GEO_KEY"] {
+        setup.write("trackside.toml", config.replace(reference, "env:NOBODY_SET_THIS"));
+        let done = command_with(&["run", setup.argument()], &environment(&secrets), b"");
+        assert_eq!(done.code, 1, "{}", done.stderr);
+        assert!(done.stderr.contains("NOBODY_SET_THIS"), "{}", done.stderr);
+        assert!(!done.stderr.contains("listens"), "{reference}: {}", done.stderr);
+    }
 }

@@ -46,8 +46,10 @@ struct Shared {
     callers: Rate,
     /// What is left for requests without a good token, so that they cannot use up what is there for the others.
     strangers: Rate,
-    /// Bounds what is logged about them.
+    /// Bounds what is logged about them ...
     throttle: Throttle,
+    /// ... and what the audit log has of what they tried.
+    tried: Throttle,
     audit: Audit,
     acting: Arc<Semaphore>,
     reading: Arc<Semaphore>,
@@ -82,6 +84,13 @@ pub(crate) struct Caller {
     from: SocketAddr,
 }
 
+/// Why a request is not let through.
+struct Refusal {
+    problem: Problem,
+    /// Who sent it, if the audit log is to have it. What is too much would be too much there as well.
+    by: Option<Caller>,
+}
+
 /// The other end of a connection.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer(pub(super) SocketAddr);
@@ -98,6 +107,7 @@ impl Access {
             callers: Rate::new(settings.requests_per_second),
             strangers: Rate::new(settings.requests_per_second),
             throttle: Throttle::default(),
+            tried: Throttle::default(),
             audit: Audit::open(settings.audit.clone())?,
             acting: Arc::new(Semaphore::new(MAX_ACTING)),
             reading: Arc::new(Semaphore::new(1)),
@@ -113,15 +123,39 @@ impl Access {
     ///
     /// # Errors
     /// When the caller is no administrator, or it cannot be written down.
-    pub(crate) async fn reveal(&self, caller: &Caller, action: &str) -> Result<(), Problem> {
+    pub(super) async fn reveal(&self, caller: &Caller, action: &str, details: &Details) -> Result<(), Problem> {
         if caller.token.as_ref().is_none_or(|(_, role)| *role < Role::Admin) {
+            self.write_down(caller, action, StatusCode::FORBIDDEN, details).await;
             let detail = "originals are shown to tokens of the role `admin` alone: see `[admin.tokens.NAME]`";
             return Err(Problem::new(StatusCode::FORBIDDEN, detail));
         }
-        self.0.audit.record(caller, action, StatusCode::OK, &Details::default()).await.map_err(|error| {
+        self.0.audit.record(caller, action, StatusCode::OK, details).await.map_err(|error| {
             let detail = format!("nothing is revealed that cannot be written down: {error}");
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(10)
         })
+    }
+
+    /// Writes down what is over.
+    async fn write_down(&self, caller: &Caller, action: &str, status: StatusCode, details: &Details) {
+        if let Err(error) = self.0.audit.record(caller, action, status, details).await {
+            // It cannot be undone, and the log has it.
+            tracing::error!("{error}");
+        }
+    }
+
+    /// Writes down that a change was refused. Requests without a good token have one line a second, which says how many
+    /// more there were: whoever reaches the listener could fill the disk otherwise.
+    async fn write_down_refusal(&self, caller: &Caller, action: &str, status: StatusCode) {
+        let more = match &caller.token {
+            Some(_) => 0,
+            None => match self.0.tried.pass() {
+                Some(more) => more,
+                None => return,
+            },
+        };
+        let details = Details::default();
+        let details = if more > 0 { details.with("more", more) } else { details };
+        self.write_down(caller, action, status, &details).await;
     }
 
     /// A place for what takes a while and changes nothing; there is one.
@@ -152,21 +186,22 @@ impl Access {
         bearer(headers).and_then(|token| tokens.find(token)).is_some_and(|(_, has)| has >= role)
     }
 
-    fn admit(&self, need: Need, request: &Request) -> Result<Caller, Problem> {
+    fn admit(&self, need: Need, request: &Request) -> Result<Caller, Box<Refusal>> {
         let from = request.extensions().get::<Peer>().map_or_else(|| SocketAddr::from(([0; 4], 0)), |peer| peer.0);
+        let stranger = || Caller { token: None, from };
         let tokens = self.0.credentials.tokens();
         if tokens.is_empty() {
             self.0.callers.take().map_err(too_many)?;
             return match need.open {
-                Open::Everybody => Ok(Caller { token: None, from }),
-                Open::ThisMachine if self.0.local => Ok(Caller { token: None, from }),
+                Open::Everybody => Ok(stranger()),
+                Open::ThisMachine if self.0.local => Ok(stranger()),
                 Open::ThisMachine | Open::Nobody => {
                     let detail = format!(
                         "this needs a token, and the configuration has none: make one by a table \
                          `[admin.tokens.NAME]` with `role = \"{}\"` and `token = \"file:PATH\"`",
                         need.role.as_str()
                     );
-                    Err(Problem::new(StatusCode::FORBIDDEN, detail))
+                    Err(refusal(Problem::new(StatusCode::FORBIDDEN, detail), stranger()))
                 }
             };
         }
@@ -179,14 +214,18 @@ impl Access {
             }
             let said = if presented.is_some() { "this token is not a good one" } else { "this needs a token" };
             let detail = format!("{said}: send `Authorization: Bearer TOKEN`");
-            return Err(Problem::new(StatusCode::UNAUTHORIZED, detail).challenge());
+            return Err(refusal(Problem::new(StatusCode::UNAUTHORIZED, detail).challenge(), stranger()));
         };
         self.0.callers.take().map_err(too_many)?;
-        if role < need.role {
+        let too_low = (role < need.role).then(|| {
             let detail = format!("token `{name}` is of the role `{}`, and this needs `admin`", role.as_str());
-            return Err(Problem::new(StatusCode::FORBIDDEN, detail));
+            Problem::new(StatusCode::FORBIDDEN, detail)
+        });
+        let caller = Caller { token: Some((name, role)), from };
+        match too_low {
+            Some(problem) => Err(refusal(problem, caller)),
+            None => Ok(caller),
         }
-        Ok(Caller { token: Some((name, role)), from })
     }
 }
 
@@ -203,18 +242,31 @@ pub(super) async fn authorise(
     mut request: Request,
     next: Next,
 ) -> Response {
+    let action = act::action(&request);
     match access.admit(need, &request) {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
-        Err(problem) => problem.into_response(),
+        Err(refusal) => {
+            let Refusal { problem, by } = *refusal;
+            // Only administrators change anything.
+            if let Some(caller) = by.filter(|_| need.role == Role::Admin) {
+                access.write_down_refusal(&caller, &action, problem.status()).await;
+            }
+            problem.into_response()
+        }
     }
 }
 
-fn too_many(seconds: u64) -> Problem {
+fn refusal(problem: Problem, by: Caller) -> Box<Refusal> {
+    Box::new(Refusal { problem, by: Some(by) })
+}
+
+fn too_many(seconds: u64) -> Box<Refusal> {
     let detail = "there were more requests than `[admin] requests-per-second` allows";
-    Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(seconds)
+    let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(seconds);
+    Box::new(Refusal { problem, by: None })
 }
 
 /// The token of a request that has exactly one (RFC 6750, 2.1).

@@ -125,7 +125,7 @@ pub(super) async fn show(
     if !reveal {
         return shown(&letter).map(Json);
     }
-    admin.access.reveal(&caller, &format!("GET {}?reveal=true", uri.path())).await?;
+    admin.access.reveal(&caller, &format!("GET {}?reveal=true", uri.path()), &Details::default()).await?;
     let original = letter
         .original(&Keys::of(&rules))
         .map_err(|error| Problem::new(StatusCode::CONFLICT, format!("the original cannot be shown: {error}")))?;

@@ -23,6 +23,10 @@ impl Problem {
         Self { status, detail: detail.into(), retry_after: None, challenge: false, more: Map::new() }
     }
 
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// The same as an element of a list of answers.
     pub(crate) fn element(self) -> Value {
         let mut element = json!({ "status": self.status.as_u16(), "detail": self.detail });

@@ -99,6 +99,9 @@ impl Host {
         for name in rules.config.sources.keys() {
             readiness.set(Condition::Source(name.clone()), Err("not open yet".to_owned()));
         }
+        // A secret that is missing is told before anything listens.
+        backbone::check(&rules.config.nats, &directory).map_err(|error| Failure::new(error.to_string()))?;
+        let (tracer, traces) = traces::start(&rules.config, &directory, &metrics)?.unzip();
         let mut background = JoinSet::new();
         background.spawn(supervisor::follow(readiness.clone()));
         let (control, live, loader) =
@@ -120,7 +123,6 @@ impl Host {
         let ensured = connection.buckets().ensure(&buckets, options.make_streams).await;
         ensured.map_err(|error| Failure::new(error.to_string()))?;
         let opened = sources::open(&connection, &rules.config).await?;
-        let (tracer, traces) = traces::start(&rules.config, &directory, &metrics)?.unzip();
 
         let settings = LanesSettings {
             publisher: connection.publisher(),

@@ -26,6 +26,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_UNCONFIRMED: usize = 65_536;
 /// Messages that a subscription holds in the client: more than a pull asks for.
 const SUBSCRIPTION_CAPACITY: usize = 65_536;
+/// How often it is asked whether the client is still at work.
+const CLIENT_CHECK: Duration = Duration::from_secs(5);
+/// How long it takes at most until the client has said that it was closed.
+const CLOSING: Duration = Duration::from_secs(5);
 /// A connection that does not come about is spoken of this often: every so many attempts.
 const REMIND_EVERY_ATTEMPTS: usize = 15;
 
@@ -96,6 +100,16 @@ pub enum ConnectError {
     },
 }
 
+/// Whether these settings could be used to connect: addresses, secrets and files are there, and what they should be.
+///
+/// # Errors
+/// When one is not. No error shows a secret.
+pub fn check(settings: &NatsSettings, directory: &Path) -> Result<(), ConnectError> {
+    install_provider();
+    addresses(settings)?;
+    options(settings, directory, &Arc::default()).map(drop)
+}
+
 /// Connects, and waits for as long as no server can be reached, which is logged. From then on the connection is kept
 /// up for ever, with jittered waits between attempts.
 ///
@@ -105,8 +119,7 @@ pub enum ConnectError {
 /// When waiting does not help: settings that cannot be used, credentials that are refused, TLS that fails, a server
 /// that is too old. No error shows a secret.
 pub async fn connect(settings: &NatsSettings, directory: &Path) -> Result<Connection, ConnectError> {
-    // Already installed is fine: any provider will do.
-    let _ = async_nats::rustls::crypto::ring::default_provider().install_default();
+    install_provider();
     let servers = addresses(settings)?;
     let link = Arc::new(Link::default());
     let options = options(settings, directory, &link)?;
@@ -126,6 +139,11 @@ pub(super) fn backoff(attempt: usize) -> Duration {
     // A fresh `RandomState` hashes with random keys: randomness enough for this.
     let dice = RandomState::new().hash_one(attempt) % 1024;
     longest / 2 + longest / 2 * u32::try_from(dice).unwrap_or(0) / 1024
+}
+
+fn install_provider() {
+    // Already installed is fine: any provider will do.
+    let _ = async_nats::rustls::crypto::ring::default_provider().install_default();
 }
 
 fn addresses(settings: &NatsSettings) -> Result<Vec<ServerAddr>, ConnectError> {
@@ -259,6 +277,20 @@ async fn announce_reconnects(wire: Arc<Wire>) {
     }
 }
 
+/// Notices that the client has broken off without having been closed, which nothing but a restart mends. It panics over a
+/// message with a carriage return in the value of a header, and would seem connected from then on.
+async fn notice_the_end(wire: Arc<Wire>) {
+    let mut link = wire.link.watch();
+    while wire.client.server_pool().await.is_ok() {
+        if tokio::time::timeout(CLIENT_CHECK, link.wait_for(|state| state.closed)).await.is_ok() {
+            return;
+        }
+    }
+    if tokio::time::timeout(CLOSING, link.wait_for(|state| state.closed)).await.is_err() {
+        wire.link.broke_off();
+    }
+}
+
 async fn assemble(settings: &NatsSettings, client: Client, link: Arc<Link>) -> Result<Connection, ConnectError> {
     let jetstream = async_nats::jetstream::context::ContextBuilder::new()
         .timeout(settings.request_timeout)
@@ -275,7 +307,8 @@ async fn assemble(settings: &NatsSettings, client: Client, link: Arc<Link>) -> R
     let index = Arc::new(StreamIndex::load(&wire).await);
     let refresh = tokio::spawn(Arc::clone(&index).keep_fresh(Arc::clone(&wire)));
     let reconnects = tokio::spawn(announce_reconnects(Arc::clone(&wire)));
-    let tasks = Tasks([refresh, reconnects]);
+    let end = tokio::spawn(notice_the_end(Arc::clone(&wire)));
+    let tasks = Tasks([refresh, reconnects, end]);
     Ok(Connection::new(NatsPublisher {
         parts: Arc::new(Parts { wire, index, echo, batches: tokio::sync::Mutex::default(), _tasks: tasks }),
     }))

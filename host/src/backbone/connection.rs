@@ -37,7 +37,7 @@ pub struct Connection {
 
 /// Ends the background work of a connection with its last handle.
 #[derive(Debug)]
-pub(super) struct Tasks(pub(super) [tokio::task::JoinHandle<()>; 2]);
+pub(super) struct Tasks(pub(super) [tokio::task::JoinHandle<()>; 3]);
 
 impl Drop for Tasks {
     fn drop(&mut self) {

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::connection::Connection;
 use super::ensure::streams_of;
-use super::wire::JetStreamError;
+use super::wire::{JetStreamError, Wire};
 use crate::message::{Header, Headers, Message, Subject, SubjectPattern};
 use crate::times::parse_rfc3339;
 
@@ -61,13 +61,13 @@ struct Got {
 
 /// A message as the API tells it: headers as on the wire, and with the payload in Base64.
 #[derive(Debug, Deserialize)]
-struct Raw {
-    subject: String,
-    seq: u64,
+pub(super) struct Raw {
+    pub(super) subject: String,
+    pub(super) seq: u64,
     #[serde(default)]
-    hdrs: String,
+    pub(super) hdrs: String,
     #[serde(default)]
-    data: String,
+    pub(super) data: String,
     time: String,
 }
 
@@ -137,19 +137,27 @@ impl Connection {
     }
 
     async fn get(&self, stream: &str, request: &serde_json::Value) -> Result<Option<Held>, JetStreamError> {
-        let call = format!("STREAM.MSG.GET.{stream}");
-        let raw = match self.wire().api::<Got>(call.clone(), request).await {
-            Ok(got) => got.message,
-            Err(error) if error.is(ErrorCode::NO_MESSAGE_FOUND) || error.is(ErrorCode::STREAM_NOT_FOUND) => {
-                return Ok(None);
-            }
-            Err(error) => return Err(error),
-        };
+        let Some(raw) = raw(self.wire(), stream, request).await? else { return Ok(None) };
         let sequence = raw.seq;
-        let unreadable =
-            || JetStreamError::Unavailable { request: call, reason: format!("message {sequence} cannot be read") };
+        let unreadable = || JetStreamError::Unavailable {
+            request: call(stream),
+            reason: format!("message {sequence} cannot be read"),
+        };
         read(raw).map(Some).ok_or_else(unreadable)
     }
+}
+
+/// A message as it is kept, whether it can be read or not.
+pub(super) async fn raw(wire: &Wire, stream: &str, request: &serde_json::Value) -> Result<Option<Raw>, JetStreamError> {
+    match wire.api::<Got>(call(stream), request).await {
+        Ok(got) => Ok(Some(got.message)),
+        Err(error) if error.is(ErrorCode::NO_MESSAGE_FOUND) || error.is(ErrorCode::STREAM_NOT_FOUND) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn call(stream: &str) -> String {
+    format!("STREAM.MSG.GET.{stream}")
 }
 
 fn read(raw: Raw) -> Option<Held> {

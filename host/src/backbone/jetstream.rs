@@ -9,6 +9,7 @@ use async_nats::StatusCode;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::consumer::{self, Wanted};
@@ -21,6 +22,7 @@ use crate::message::{Message, Subject, SubjectPattern};
 
 mod convert;
 mod inbox;
+mod unreadable;
 
 pub(super) use convert::{Place, headers_from_wire, room};
 use inbox::Inbox;
@@ -78,6 +80,8 @@ pub(super) struct JetStreamSource {
     failures: usize,
     not_before: Option<Instant>,
     heard: Instant,
+    /// The look for messages that the client cannot read; it ends with the source.
+    looking: JoinSet<()>,
 }
 
 /// What the consumer's owner allows.
@@ -114,7 +118,7 @@ impl JetStreamSource {
         let ordered = wanted
             .ordered
             .then(|| Ordered::new(&wire, wanted.stream, wanted.durable, config.ack_wait, config.priority_timeout));
-        Ok(Self {
+        let mut source = Self {
             ordered,
             double_ack: wanted.double_ack,
             stream: wanted.stream.to_owned(),
@@ -136,8 +140,20 @@ impl JetStreamSource {
             failures: 0,
             not_before: None,
             heard: Instant::now(),
+            looking: JoinSet::new(),
             wire,
-        })
+        };
+        // What could not be read may have ended the process before this one.
+        source.look();
+        Ok(source)
+    }
+
+    /// Looks for messages that the client cannot read, in place of the look before, whose questions went with the
+    /// connection.
+    fn look(&mut self) {
+        self.looking = JoinSet::new();
+        let (stream, durable) = (self.stream.clone(), self.durable.clone());
+        self.looking.spawn(unreadable::look(Arc::clone(&self.wire), stream, durable, self.filter_subjects.clone()));
     }
 
     pub(super) fn ack_wait(&self) -> Duration {
@@ -202,6 +218,7 @@ impl JetStreamSource {
             self.inbox.stale = true;
             self.made = link.made;
             self.not_before = None;
+            self.look();
         }
         if let Some(ordered) = &mut self.ordered
             && let Err(error) = ordered.go_on().await

@@ -68,6 +68,15 @@ impl Link {
         self.echo_denied.load(Ordering::Relaxed)
     }
 
+    /// The client is gone, and has not said so.
+    pub(super) fn broke_off(&self) {
+        self.state.send_modify(|state| state.closed = true);
+        tracing::error!(
+            "the NATS client broke off by a fault of its own, and there is no connection any more before a restart; the \
+             log says before this where it panicked, and after the restart which message it cannot read, if it is that"
+        );
+    }
+
     /// Takes in one event of the client.
     pub(super) fn note(&self, event: Event) {
         match event {

@@ -42,7 +42,7 @@ mod wire;
 
 pub use ack::{AckError, Acker};
 pub use buckets::{BucketError, Buckets, EnsureBucketsError, Entry, RequiredBucket};
-pub use connect::{ConnectError, connect};
+pub use connect::{ConnectError, check, connect};
 pub use connection::{CloseError, Connection};
 pub use consumer::Difference;
 pub use drops::Drops;

@@ -56,6 +56,9 @@ pub struct Controller<P> {
     metrics: Metrics,
     ends: Ends,
     active: Option<Active>,
+    /// The revision that the files make by themselves, as far as that is known. What is put or activated stays until
+    /// they make another one: a file that the host wrote itself is no change.
+    on_disk: Option<Revision>,
     /// What the plan in force was made from.
     active_files: Vec<PathBuf>,
     /// What the revision in force was made of.
@@ -88,7 +91,13 @@ struct Loading<P> {
 
 enum Attempt<P> {
     New(Compiled<P>),
-    Same { watch: Vec<PathBuf>, warnings: Vec<String> },
+    /// It is in force already.
+    Same {
+        watch: Vec<PathBuf>,
+        warnings: Vec<String>,
+    },
+    /// The files say what they said before, and something else is in force by now.
+    Known,
     Rejected(Rejection),
 }
 
@@ -107,6 +116,7 @@ impl<P: Clone + Send + 'static> Controller<P> {
             metrics,
             ends,
             active: None,
+            on_disk: None,
             active_files: Vec::new(),
             made: Made::default(),
             kept: VecDeque::new(),
@@ -214,11 +224,15 @@ impl<P: Clone + Send + 'static> Controller<P> {
     fn load(&self, request: Request, wanted: Wanted, basis: Basis) -> Loading<P> {
         let compile = Arc::clone(&self.compile);
         let in_force = self.active.as_ref().map(|active| active.revision.clone());
+        // Nobody asked for the files to be loaded: they have changed, or so it seems.
+        let seen = matches!(request.asked, Asked::Load(Trigger::File { .. }, _));
+        let known = self.on_disk.clone().filter(|_| seen);
         // A plan that is not needed is dropped there as well, since that may take its time too.
         let task = tokio::task::spawn_blocking(move || match compile(&wanted) {
             Ok(compiled) if Some(&compiled.revision) == in_force.as_ref() => {
                 Attempt::Same { watch: compiled.watch, warnings: compiled.warnings }
             }
+            Ok(compiled) if Some(&compiled.revision) == known.as_ref() => Attempt::Known,
             Ok(compiled) => Attempt::New(compiled),
             Err(rejection) => Attempt::Rejected(rejection),
         });
@@ -229,21 +243,31 @@ impl<P: Clone + Send + 'static> Controller<P> {
     fn settle(&mut self, loading: Loading<P>, attempt: Result<Attempt<P>, JoinError>) -> ReloadRecord {
         let Loading { request, basis, at, begun, .. } = loading;
         let before = self.active.as_ref().map(|active| active.revision.clone());
+        let of_files = matches!(basis, Basis::Files);
+        // What is refused was not written, so it says nothing about the files.
+        let candidate = matches!(request.asked, Asked::Change(_));
         let (outcome, warnings, errors) = match attempt {
             Ok(Attempt::New(compiled)) => {
                 let Compiled { plan, revision, rules, plugins, watch: files, warnings, contents } = compiled;
                 let made = Made { contents, plugins: plugins.into_iter().collect() };
+                if of_files {
+                    self.files_made(Some(revision.clone()));
+                }
                 self.activate(Kept { plan, revision, rules, made, files }, basis, &request);
                 (Outcome::Activated, warnings, None)
             }
             Ok(Attempt::Same { watch, warnings }) => {
                 self.watch(&watch);
                 self.active_files = watch;
+                if of_files {
+                    self.files_made(before.clone());
+                }
                 if let Some(active) = &mut self.active {
                     active.basis = basis;
                 }
                 (Outcome::Unchanged, warnings, None)
             }
+            Ok(Attempt::Known) => (Outcome::Unchanged, Vec::new(), None),
             Ok(Attempt::Rejected(rejection)) => {
                 // What is in force stays so, and what was looked for may appear.
                 let mut files = self.active_files.clone();
@@ -253,7 +277,16 @@ impl<P: Clone + Send + 'static> Controller<P> {
             }
             Err(error) => (Outcome::Rejected, Vec::new(), Some(panicked(error))),
         };
+        if outcome == Outcome::Rejected && of_files && !candidate {
+            self.files_made(None);
+        }
         self.record(request, (at, begun), outcome, warnings, errors, before.as_ref())
+    }
+
+    /// The files were loaded, and make this revision, or none.
+    fn files_made(&mut self, revision: Option<Revision>) {
+        self.metrics.files_loaded(revision.is_some());
+        self.on_disk = revision;
     }
 
     /// Puts a plan in force that was before, if it is kept.
@@ -332,6 +365,7 @@ impl<P: Clone + Send + 'static> Controller<P> {
         match record.outcome {
             Outcome::Activated => {}
             Outcome::Unchanged => self.metrics.reload_unchanged(),
+            Outcome::Rejected if matches!(record.trigger, Trigger::Put { .. }) => self.metrics.reload_refused(),
             Outcome::Rejected => self.metrics.reload_rejected(),
         }
         log(record, before);

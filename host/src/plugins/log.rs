@@ -68,7 +68,8 @@ struct Bucket {
     tokens: f64,
     filled: Instant,
     dropped: u64,
-    dropped_unsaid: u64,
+    /// Those of them that no notice has counted.
+    uncounted: u64,
     noticed: Option<Instant>,
 }
 
@@ -76,8 +77,16 @@ struct Bucket {
 #[derive(Debug, PartialEq, Eq)]
 struct Admission {
     admitted: bool,
-    /// How many lines were dropped, if it is time to say so.
-    notice: Option<u64>,
+    notice: Option<Notice>,
+}
+
+/// What is said of dropped lines, once a second.
+#[derive(Debug, PartialEq, Eq)]
+enum Notice {
+    /// This is the first; nobody knows how many there will be.
+    First,
+    /// There were so many since the last count.
+    Count(u64),
 }
 
 impl PluginLog {
@@ -101,8 +110,12 @@ impl PluginLog {
         }
         let admission = self.bucket().admit(Instant::now());
         let plugin = self.plugin.as_str();
-        if let Some(lines) = admission.notice {
-            tracing::warn!(target: "plugin", plugin, lines, "log lines dropped: more than the plugin may write a second");
+        match admission.notice {
+            Some(Notice::First) => tracing::warn!(target: "plugin", plugin,
+                "log lines dropped from here on: more than the plugin may write a second; how many is said when it writes again"),
+            Some(Notice::Count(lines)) => tracing::warn!(target: "plugin", plugin, lines,
+                "log lines dropped: more than the plugin may write a second"),
+            None => {}
         }
         if admission.admitted {
             let text = secrets.clean(text, MAX_LINE_BYTES);
@@ -140,7 +153,7 @@ fn keep(level: Level, text: String) {
 impl Bucket {
     fn new(lines_per_second: u32, now: Instant) -> Self {
         let tokens = f64::from(lines_per_second);
-        Self { lines_per_second, tokens, filled: now, dropped: 0, dropped_unsaid: 0, noticed: None }
+        Self { lines_per_second, tokens, filled: now, dropped: 0, uncounted: 0, noticed: None }
     }
 
     fn admit(&mut self, now: Instant) -> Admission {
@@ -153,10 +166,19 @@ impl Bucket {
             self.tokens -= 1.0;
         } else {
             self.dropped += 1;
-            self.dropped_unsaid += 1;
+            self.uncounted += 1;
         }
         let due = self.noticed.is_none_or(|at| now.saturating_duration_since(at) >= NOTICE_EVERY);
-        let notice = (due && self.dropped_unsaid > 0).then(|| std::mem::take(&mut self.dropped_unsaid));
+        let notice = match self.uncounted {
+            0 => None,
+            _ if !due => None,
+            // It is counted with those that follow it.
+            1 if !admitted => Some(Notice::First),
+            count => {
+                self.uncounted = 0;
+                Some(Notice::Count(count))
+            }
+        };
         if notice.is_some() {
             self.noticed = Some(now);
         }
@@ -185,11 +207,13 @@ mod tests {
         let mut at = |millis| bucket.admit(begin + Duration::from_millis(millis));
         assert_eq!(at(0), Admission { admitted: true, notice: None });
         assert_eq!(at(1), Admission { admitted: true, notice: None });
-        assert_eq!(at(2), Admission { admitted: false, notice: Some(1) });
+        assert_eq!(at(2), Admission { admitted: false, notice: Some(Notice::First) });
         assert_eq!(at(3), Admission { admitted: false, notice: None });
         assert_eq!(at(600), Admission { admitted: true, notice: None }, "half a second earns one line");
         assert_eq!(at(601), Admission { admitted: false, notice: None });
-        assert_eq!(at(1003), Admission { admitted: true, notice: Some(2) });
-        assert_eq!(bucket.dropped, 3);
+        assert_eq!(at(1003), Admission { admitted: true, notice: Some(Notice::Count(3)) }, "the first one among them");
+        assert_eq!(at(1004), Admission { admitted: false, notice: None });
+        assert_eq!(at(2004), Admission { admitted: true, notice: Some(Notice::Count(1)) });
+        assert_eq!(bucket.dropped, 4);
     }
 }

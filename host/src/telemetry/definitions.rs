@@ -73,9 +73,9 @@ definitions! {
     ACTIVATED = Gauge "trackside_revision_activated_timestamp" in Seconds,
         "When the revision in force was activated, in seconds since the Unix epoch.";
     RELOADS = Counter "trackside_reloads" ["outcome"],
-        "Loads of the configuration, the first one included, by what came of them: activated, unchanged, rejected.";
+        "Loads of the configuration, the first one included, by what came of them: activated; unchanged; rejected; refused, because it was put by the admin API and had mistakes.";
     RELOAD_SUCCESSFUL = Gauge "trackside_last_reload_successful",
-        "0 if the last load of the configuration was rejected, otherwise 1.";
+        "0 if the files of the configuration were rejected when they were loaded last, otherwise 1. What is put without being written is none of them.";
     TRACE_SPANS = Counter "trackside_trace_spans" ["outcome"],
         "Spans of traces by what became of them: exported; dropped, because too many waited; failed, because the receiver did not take them.";
     LOG_HELD_BACK = Counter "trackside_log_lines_held_back",

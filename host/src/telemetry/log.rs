@@ -7,12 +7,22 @@ use std::env;
 use std::io::{self, IsTerminal};
 
 use tokio::task::JoinError;
-use tracing::Dispatch;
+use tracing::{Dispatch, Level, Metadata};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 const DEFAULT_FILTER: &str = "info,async_nats=error";
+
+/// What Trackside's own lines begin their target with: its crate, what plugins log, and the audit log.
+const OWN: [&str; 3] = ["trackside", "plugin", "audit"];
+
+/// The most talkative level of other crates. Below it they log what they work with, as is right for a library: the NATS
+/// client prints messages with payload and headers, HTTP and WASI print what passes through them, and the file watcher
+/// prints each change that it sees, which its own line makes in a log file that is watched.
+const OTHERS: Level = Level::INFO;
 
 /// What a log line looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -41,7 +51,8 @@ pub enum LogError {
 }
 
 /// Sets logging up for the whole process. The filter has the syntax of tracing-subscriber's `EnvFilter`; without one
-/// it is `info`, and of the NATS client only errors, since the backbone tells of its events in words of its own.
+/// it is `info`, and of the NATS client only errors, since the backbone tells of its events in words of its own. Other
+/// crates show nothing below `info`, whatever it asks for: no payload is logged.
 ///
 /// # Errors
 /// When the filter cannot be read, or logging is set up already.
@@ -86,9 +97,15 @@ where
     let filter = EnvFilter::try_new(filter).map_err(|source| LogError::Filter { text: filter.to_owned(), source })?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(colour);
     Ok(match format {
-        LogFormat::Human => Dispatch::new(lines.finish()),
-        LogFormat::Json => Dispatch::new(lines.json().flatten_event(true).finish()),
+        LogFormat::Human => Dispatch::new(lines.finish().with(filter_fn(may_be_shown))),
+        LogFormat::Json => Dispatch::new(lines.json().flatten_event(true).finish().with(filter_fn(may_be_shown))),
     })
+}
+
+/// Whether a line can show no payload, whoever asks for it.
+fn may_be_shown(line: &Metadata<'_>) -> bool {
+    let root = line.target().split("::").next().unwrap_or_default();
+    *line.level() <= OTHERS || OWN.contains(&root)
 }
 
 #[cfg(test)]
@@ -111,13 +128,17 @@ mod tests {
     }
 
     fn logged(format: LogFormat, filter: &str, colour: bool) -> String {
+        logged_by(format, filter, colour, || {
+            tracing::info!(rule = "orders", "a \x1b[31mline");
+            tracing::debug!("detail");
+        })
+    }
+
+    fn logged_by(format: LogFormat, filter: &str, colour: bool, logs: impl FnOnce()) -> String {
         let buffer = Buffer::default();
         let writer = buffer.clone();
         let dispatch = dispatch(format, filter, colour, move || writer.clone()).unwrap();
-        tracing::dispatcher::with_default(&dispatch, || {
-            tracing::info!(rule = "orders", "a \x1b[31mline");
-            tracing::debug!("detail");
-        });
+        tracing::dispatcher::with_default(&dispatch, logs);
         let bytes = buffer.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
     }
@@ -138,6 +159,29 @@ mod tests {
         assert_eq!(lines.len(), 2);
         assert_eq!((&lines[0]["rule"], &lines[0]["level"]), (&"orders".into(), &"INFO".into()));
         assert_eq!(lines[1]["message"], "detail");
+    }
+
+    #[test]
+    fn no_filter_shows_what_other_crates_say_below_info() {
+        let logs = || {
+            tracing::trace!(target: "async_nats::connection", "an operation with its payload");
+            tracing::debug!(target: "async_nats::jetstream::consumer::pull", "a message with its payload");
+            tracing::trace!(target: "notify::inotify", "a change of the log itself");
+            tracing::debug!(target: "trackside_of_another", "no name that only begins like ours");
+            tracing::info!(target: "async_nats", "an event");
+            tracing::trace!(target: "trackside::backbone::link", "our own");
+            tracing::trace!(target: "plugin", "a plugin's");
+            tracing::debug!(target: "audit", "a change");
+        };
+        let by_name = ["async_nats", "notify", "trackside_of_another", "trackside", "plugin", "audit"];
+        let by_name = by_name.map(|target| format!("{target}=trace")).join(",");
+        for filter in ["trace", &by_name] {
+            let text = logged_by(LogFormat::Json, filter, false, logs);
+            let lines =
+                text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("a line of JSON"));
+            let said: Vec<_> = lines.map(|line| line["message"].as_str().unwrap_or_default().to_owned()).collect();
+            assert_eq!(said, ["an event", "our own", "a plugin's", "a change"], "{filter}");
+        }
     }
 
     #[test]

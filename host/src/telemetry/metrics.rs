@@ -62,6 +62,7 @@ struct State {
     activated: Counter,
     unchanged: Counter,
     rejected: Counter,
+    refused: Counter,
     last_reload_successful: Gauge,
     traces: Arc<TraceMetrics>,
     held_back: Counter,
@@ -90,6 +91,7 @@ impl Metrics {
             activated: Counter::default(),
             unchanged: Counter::default(),
             rejected: Counter::default(),
+            refused: Counter::default(),
             last_reload_successful: Gauge::default(),
             traces: Arc::default(),
             held_back: Counter::default(),
@@ -194,20 +196,27 @@ impl Metrics {
     /// A load of the configuration led to this revision being activated at this time.
     pub fn reload_activated(&self, revision: &Revision, at: SystemTime) {
         self.0.activated.inc();
-        self.0.last_reload_successful.set(1);
         self.0.tables().revision = Some((revision.clone(), at));
     }
 
     /// A load of the configuration found nothing new.
     pub fn reload_unchanged(&self) {
         self.0.unchanged.inc();
-        self.0.last_reload_successful.set(1);
     }
 
     /// A load of the configuration was rejected.
     pub fn reload_rejected(&self) {
         self.0.rejected.inc();
-        self.0.last_reload_successful.set(0);
+    }
+
+    /// What the admin API was given was rejected, and is in no file.
+    pub fn reload_refused(&self) {
+        self.0.refused.inc();
+    }
+
+    /// The files were loaded, and are right or not.
+    pub fn files_loaded(&self, right: bool) {
+        self.0.last_reload_successful.set(right.into());
     }
 
     /// Everything in the text format of OpenMetrics 1.0, whose media type is [`OPEN_METRICS`].
@@ -236,8 +245,12 @@ impl State {
             let since_epoch = at.duration_since(UNIX_EPOCH).unwrap_or_default();
             family(encoder, &definitions::ACTIVATED, [([], &ConstGauge::new(since_epoch.as_secs_f64()))])?;
         }
-        let outcomes =
-            [(["activated"], &self.activated), (["unchanged"], &self.unchanged), (["rejected"], &self.rejected)];
+        let outcomes = [
+            (["activated"], &self.activated),
+            (["unchanged"], &self.unchanged),
+            (["rejected"], &self.rejected),
+            (["refused"], &self.refused),
+        ];
         family(encoder, &definitions::RELOADS, outcomes)?;
         family(encoder, &definitions::RELOAD_SUCCESSFUL, [([], &self.last_reload_successful)])?;
         let TraceMetrics { exported, dropped, failed } = &*self.traces;

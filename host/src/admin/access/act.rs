@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::{Extension, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -28,24 +28,41 @@ impl Details {
     }
 }
 
-/// Runs a request to its end in a task of its own. Nothing is begun while as many are under way as may be.
-pub(in crate::admin) async fn act(State(access): State<Access>, request: Request, next: Next) -> Response {
+/// What a request asks for, as it is written down.
+pub(super) fn action(request: &Request) -> String {
+    let path = request.uri().path().chars().take(MAX_ACTION_CHARS).collect::<String>();
+    format!("{} {path}", request.method())
+}
+
+/// Runs a request to its end in a task of its own. Nothing is begun while as many are under way as may be, nor before the
+/// audit log has it.
+pub(in crate::admin) async fn act(
+    State(access): State<Access>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let action = action(&request);
     let Ok(place) = Arc::clone(&access.0.acting).try_acquire_owned() else {
         let detail = "as many changes and trials are under way as may be: come again";
-        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(1).into_response();
+        let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(1);
+        access.write_down(&caller, &action, problem.status(), &Details::default()).await;
+        return problem.into_response();
     };
-    let path = request.uri().path().chars().take(MAX_ACTION_CHARS).collect::<String>();
-    let action = format!("{} {path}", request.method());
-    let caller = request.extensions().get::<Caller>().cloned();
     let task = tokio::spawn(async move {
-        let mut response = next.run(request).await;
-        let details = response.extensions_mut().remove::<Details>().unwrap_or_default();
-        if let Some(caller) = caller
-            && let Err(error) = access.0.audit.record(&caller, &action, response.status(), &details).await
-        {
-            // It has been done, and the log has it.
-            tracing::error!("{error}");
-        }
+        let (response, details) = match access.0.audit.begin(&caller, &action).await {
+            Ok(()) => {
+                let mut response = next.run(request).await;
+                let details = response.extensions_mut().remove::<Details>().unwrap_or_default();
+                (response, details)
+            }
+            Err(error) => {
+                let detail = format!("nothing is changed that cannot be written down: {error}");
+                let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(10);
+                (problem.into_response(), Details::default())
+            }
+        };
+        access.write_down(&caller, &action, response.status(), &details).await;
         drop(place);
         response
     });

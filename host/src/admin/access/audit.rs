@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use axum::http::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
+use crate::names::TokenName;
 use crate::times::rfc3339;
 
+use super::Caller;
 use super::act::Details;
-use super::{Caller, Role};
 
 /// Who may read the file: its owner and group.
 const FILE_MODE: u32 = 0o640;
@@ -43,7 +44,15 @@ impl Audit {
         Ok(Self { file: path.map(|path| Arc::new(Mutex::new(path))) })
     }
 
-    /// Writes something down.
+    /// Writes down in the file that something begins, so that nothing is done that it does not know of.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub(super) async fn begin(&self, caller: &Caller, action: &str) -> Result<(), AuditError> {
+        self.append(entry(caller, action, "begun")).await
+    }
+
+    /// Writes down what came of something.
     ///
     /// # Errors
     /// When the file cannot be written; the log has it in any case.
@@ -54,27 +63,24 @@ impl Audit {
         status: StatusCode,
         details: &Details,
     ) -> Result<(), AuditError> {
-        let (who, role) = match &caller.token {
-            Some((name, role)) => (Some(name.as_str()), Some(role)),
-            None => (None, None),
-        };
         let outcome = match status.as_u16() {
             ..400 => "done",
             400..500 => "refused",
             _ => "failed",
         };
-        let (from, code) = (caller.from, status.as_u16());
-        let details = &details.0;
-        let told = serde_json::Value::Object(details.clone());
+        let (who, from, code) = (caller.name().map(TokenName::as_str), caller.from, status.as_u16());
+        let told = Value::Object(details.0.clone());
         tracing::info!(target: "audit", who, %from, action, outcome, status = code, details = %told, "admin");
-        let Some(file) = &self.file else { return Ok(()) };
-        let mut line = json!({
-            "at": rfc3339(SystemTime::now()), "who": who, "role": role.map(|role| Role::as_str(*role)),
-            "from": from.to_string(), "action": action, "outcome": outcome, "status": code,
-        });
-        if !details.is_empty() {
+        let mut line = entry(caller, action, outcome);
+        line["status"] = code.into();
+        if !details.0.is_empty() {
             line["details"] = told;
         }
+        self.append(line).await
+    }
+
+    async fn append(&self, line: Value) -> Result<(), AuditError> {
+        let Some(file) = &self.file else { return Ok(()) };
         let bytes = format!("{line}\n").into_bytes();
         let file = Arc::clone(file).lock_owned().await;
         let written = tokio::task::spawn_blocking(move || {
@@ -82,6 +88,18 @@ impl Audit {
         });
         written.await.unwrap_or_else(|error| Err(AuditError { path: PathBuf::new(), error: io::Error::other(error) }))
     }
+}
+
+/// A line of the file, but for what came of it.
+fn entry(caller: &Caller, action: &str, outcome: &str) -> Value {
+    let (who, role) = match &caller.token {
+        Some((name, role)) => (Some(name.as_str()), Some(role.as_str())),
+        None => (None, None),
+    };
+    json!({
+        "at": rfc3339(SystemTime::now()), "who": who, "role": role, "from": caller.from.to_string(), "action": action,
+        "outcome": outcome,
+    })
 }
 
 /// Opens the file anew, so that it can be moved away at any time.

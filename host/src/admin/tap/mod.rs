@@ -22,7 +22,7 @@ use crate::pipeline::{Ending, Glance, Tap, TapFilter};
 use crate::plan::{Live, Plan};
 use crate::rules::Role;
 
-use super::access::Caller;
+use super::access::{Caller, Details};
 use super::line::Line;
 use super::{Access, Admin, Problem};
 
@@ -61,6 +61,7 @@ pub(super) async fn tap(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let asked = asked(query.as_deref().unwrap_or_default())?;
+    let told = asked.told();
     if admin.readiness.now().is_draining() {
         let detail = "Trackside is stopping; look at the one that comes after it";
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(RETRY_AFTER_SECONDS));
@@ -68,7 +69,7 @@ pub(super) async fn tap(
     let plan = admin.live.current();
     let rule = asked.rule.map(|name| known_rule(&plan, &name)).transpose()?;
     if asked.reveal == Reveal::Before {
-        admin.access.reveal(&caller, "tap").await?;
+        admin.access.reveal(&caller, "tap", &told).await?;
     }
     let filter = TapFilter { rule, ending: asked.ending, subject: asked.subject };
     let tap = admin.taps.open(filter).map_err(|error| {
@@ -80,6 +81,19 @@ pub(super) async fn tap(
     let feed =
         Feed { tap, live: admin.live, right, heartbeat, pace: Pace::new(), line, next: None, shown: None, sent: 0 };
     Ok(Sse::new(feed.events()).into_response())
+}
+
+impl Asked {
+    /// What it is narrowed to, for the audit log.
+    fn told(&self) -> Details {
+        let narrowed = [
+            ("rule", self.rule.clone()),
+            ("outcome", self.ending.map(|ending| ending.as_str().to_owned())),
+            ("subject", self.subject.as_ref().map(ToString::to_string)),
+        ];
+        let given = narrowed.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        given.fold(Details::default(), |details, (name, value)| details.with(name, value))
+    }
 }
 
 fn asked(query: &str) -> Result<Asked, Problem> {

@@ -155,20 +155,77 @@ async fn every_change_is_written_down_with_who_made_it_and_no_token() {
     server.send("GET", "/v1/revision", &bearer(ADMIN)).await;
     let read = |name| std::fs::read_to_string(folder.path().join(name)).expect("is read");
     let (first, second) = (read("old.jsonl"), read("audit.jsonl"));
-    let mut lines = [&first, &second].map(|text| serde_json::from_str::<Value>(text).expect("JSON"));
-    for line in &mut lines {
-        assert!(
-            line["at"].take().is_string() && line["from"].take().as_str().expect("a text").starts_with("127.0.0.1:")
-        );
-    }
-    let line = |outcome, status, details| {
-        json!({ "at": null, "who": "ops", "role": "admin", "from": null, "action": "POST /v1/reload",
-            "outcome": outcome, "status": status, "details": details })
-    };
-    let revision = "020202020202";
-    assert_eq!(lines[0], line("done", 200, json!({ "outcome": "activated", "revision": revision })));
-    assert_eq!(lines[1], line("refused", 422, json!({ "outcome": "rejected", "revision": revision })));
     assert!(!first.contains(ADMIN) && !second.contains(ADMIN));
+    let line = |outcome| {
+        json!({ "at": null, "who": "ops", "role": "admin", "from": null, "action": "POST /v1/reload",
+            "outcome": outcome })
+    };
+    let ended = |outcome, status, told| {
+        let mut line = line(outcome);
+        line["status"] = json!(status);
+        line["details"] = json!({ "outcome": told, "revision": "020202020202" });
+        line
+    };
+    assert_eq!(lines(&first), [line("begun"), ended("done", 200, "activated")]);
+    assert_eq!(lines(&second), [line("begun"), ended("refused", 422, "rejected")]);
+}
+
+/// The lines of an audit file, without what differs each time.
+fn lines(text: &str) -> Vec<Value> {
+    let read = |line: &str| {
+        let mut line: Value = serde_json::from_str(line).expect("JSON");
+        assert!(line["at"].take().is_string());
+        assert!(line["from"].take().as_str().is_some_and(|from| from.starts_with("127.0.0.1:")));
+        line
+    };
+    text.lines().map(read).collect()
+}
+
+#[tokio::test]
+async fn a_change_that_cannot_be_written_down_is_not_made() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let audit = folder.path().join("audit.jsonl");
+    let settings = AdminSettings { audit: Some(audit.clone()), ..with_tokens(folder.path()) };
+    let server = Server::start_with(&settings, &read(&settings, folder.path())).await;
+    server.set(Ok(2));
+    // Nobody can write to a folder, root included.
+    std::fs::remove_file(&audit).expect("it was made at the start");
+    std::fs::create_dir(&audit).expect("a folder in its place");
+    let refused = server.send("POST", "/v1/reload", &bearer(ADMIN)).await;
+    refused.is_problem(503);
+    let said = refused.json()["detail"].as_str().expect("a text").to_owned();
+    assert!(said.starts_with("nothing is changed that cannot be written down: the audit file `"), "{said}");
+    assert_eq!(server.send("GET", "/v1/revision", &bearer(READER)).await.json()["revision"], "010101010101");
+    std::fs::remove_dir(&audit).expect("it is empty");
+    assert_eq!(server.send("POST", "/v1/reload", &bearer(ADMIN)).await.json()["revision"], "020202020202");
+}
+
+#[tokio::test]
+async fn who_may_not_change_anything_and_tries_is_written_down() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let audit = folder.path().join("audit.jsonl");
+    let settings = AdminSettings { audit: Some(audit.clone()), ..with_tokens(folder.path()) };
+    let server = Server::start_with(&settings, &read(&settings, folder.path())).await;
+    for _ in 0..2 {
+        server.send("PUT", "/v1/rules/a.toml", &bearer(READER)).await.is_problem(403);
+    }
+    for _ in 0..50 {
+        server.send("POST", "/v1/reload", &bearer("wrong")).await.is_problem(401);
+    }
+    // These change nothing, whoever asks.
+    server.get("/v1/revision").await.is_problem(401);
+    let told = lines(&std::fs::read_to_string(&audit).expect("is read"));
+    let by_reader = json!({ "at": null, "who": "grafana", "role": "reader", "from": null,
+        "action": "PUT /v1/rules/a.toml", "outcome": "refused", "status": 403 });
+    assert_eq!(told[..2], [by_reader.clone(), by_reader]);
+    let stranger = json!({ "at": null, "who": null, "role": null, "from": null, "action": "POST /v1/reload",
+        "outcome": "refused", "status": 401 });
+    assert_eq!(told[2], stranger);
+    // One a second, however many there are.
+    assert!(told.len() < 30, "{told:#?}");
+    let more = |line: &Value| line["details"]["more"].as_u64().unwrap_or(0);
+    let counted: u64 = told[2..].iter().map(|line| 1 + more(line)).sum();
+    assert!(counted <= 50, "{told:#?}");
 }
 
 #[tokio::test]
@@ -203,7 +260,7 @@ async fn a_change_is_seen_through_and_written_down_when_its_client_hangs_up() {
     release.send(()).expect("it is waited for");
     holder.join().expect("it does not panic");
     timeout(PATIENCE, async {
-        while !std::fs::read_to_string(&audit).expect("is read").contains("\"action\":\"POST /v1/reload\"") {
+        while !std::fs::read_to_string(&audit).expect("is read").contains("\"outcome\":\"done\"") {
             tokio::task::yield_now().await;
         }
     })

@@ -4,13 +4,16 @@ use std::time::Duration;
 use async_nats::jetstream;
 use bytes::Bytes;
 use futures::FutureExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
+use super::connecting::Log;
 use super::server::Server;
 use super::{
     ROOM, acknowledge_all, connected, core_source, jetstream_source, make_stream, next, other_client, outgoing,
     payload, store, subscribed, take, within,
 };
-use crate::backbone::{Acker, Delivery, Room, SourceError};
+use crate::backbone::{Acker, Delivery, Room, Source, SourceError};
 use crate::message::OriginKind;
 use crate::rules::SourceKind;
 
@@ -40,6 +43,89 @@ async fn a_message_comes_with_its_subject_headers_payload_and_origin() {
     let nanos: u64 = delivery.origin.id.rsplit(':').next().expect("three parts").parse().expect("a number");
     assert_eq!(delivery.origin.timestamp_ms, nanos / 1_000_000);
     assert_eq!(source.ack_wait(), Some(Duration::from_secs(30)));
+}
+
+/// Publishes what no client would: headers as they are written here. The server has them when this returns.
+async fn publish_raw(server: &Server, subject: &str, headers: &str, payload: &str) {
+    let address = server.url();
+    let address = address.strip_prefix("nats://").expect("a plain address");
+    let mut stream = within(TcpStream::connect(address)).await.expect("connects");
+    let head = format!("NATS/1.0\r\n{headers}\r\n\r\n");
+    let (head_bytes, bytes) = (head.len(), head.len() + payload.len());
+    let sent = format!(
+        "CONNECT {{\"verbose\":false,\"headers\":true}}\r\n\
+         HPUB {subject} {head_bytes} {bytes}\r\n{head}{payload}\r\nPING\r\n"
+    );
+    stream.write_all(sent.as_bytes()).await.expect("is sent");
+    let mut answer = Vec::new();
+    while !String::from_utf8_lossy(&answer).contains("PONG") {
+        assert_ne!(within(stream.read_buf(&mut answer)).await.expect("is read"), 0, "it was refused: {answer:?}");
+    }
+}
+
+/// The line that names the message with this sequence, once it is there; meanwhile the source works, if there is any.
+async fn named(log: &Log, mut source: Option<&mut Source>, sequence: u64) -> String {
+    let name = format!("sequence={sequence} ");
+    let mut poll = tokio::time::interval(Duration::from_millis(10));
+    let look = async {
+        loop {
+            let told =
+                log.text().lines().find(|line| line.contains(&name) && line.contains("cannot read")).map(str::to_owned);
+            if let Some(told) = told {
+                return told;
+            }
+            match &mut source {
+                Some(source) => tokio::select! {
+                    _ = source.next(ROOM) => {}
+                    _ = poll.tick() => {}
+                },
+                None => drop(poll.tick().await),
+            }
+        }
+    };
+    within(look).await
+}
+
+#[tokio::test]
+async fn a_message_that_the_client_cannot_read_is_named_and_all_is_well_once_it_is_deleted() {
+    let server = Server::start();
+    let other = other_client(&server).await;
+    make_stream(&other, "ORDERS", &["orders.>"]).await;
+    store(&other, "orders.eu", 0..1).await;
+    publish_raw(&server, "orders.eu", "carried5500", "carried5500").await;
+    let log = Log::default();
+    let _guard = log.capture();
+    let connection = connected(&server).await;
+    let mut source = within(connection.open(&jetstream_source("ORDERS", "reader"))).await.expect("opens");
+    let told = named(&log, Some(&mut source), 2).await;
+    for part in ["ERROR", "stream=\"ORDERS\"", "consumer=\"reader\"", "a line has no colon", "nats stream rmm ORDERS 2"]
+    {
+        assert!(told.contains(part), "{part} is not in {told}");
+    }
+    assert!(!told.contains("carried5500"), "{told}");
+    assert_eq!(within(connection.delete_held("ORDERS", 2)).await, Ok(true));
+    store(&other, "orders.eu", 1..2).await;
+    while payload(&take(&mut source, 1).await[0]) != "1" {}
+}
+
+#[tokio::test]
+async fn a_message_that_the_client_breaks_off_over_is_not_waited_for_and_named_at_the_next_start() {
+    let server = Server::start();
+    let other = other_client(&server).await;
+    make_stream(&other, "ORDERS", &["orders.>"]).await;
+    publish_raw(&server, "orders.eu", "Region: e\ru", "{}").await;
+    let connection = connected(&server).await;
+    let mut source = within(connection.open(&jetstream_source("ORDERS", "reader"))).await.expect("opens");
+    assert!(matches!(within(source.next(ROOM)).await, Err(SourceError::Closed)));
+    let mut link = connection.watch();
+    while link.is_connected() {
+        assert!(within(link.changed()).await);
+    }
+    let log = Log::default();
+    let _guard = log.capture();
+    let connection = connected(&server).await;
+    let _source = within(connection.open(&jetstream_source("ORDERS", "reader"))).await.expect("opens");
+    assert!(named(&log, None, 1).await.contains("a value has a carriage return in it"));
 }
 
 #[tokio::test]

@@ -421,8 +421,9 @@ pub(in crate::rules) static ADMIN: Section = Section {
             "audit",
             Text,
             Said("the log alone"),
-            "The file that every change and every reveal is appended to, as lines of JSON. Relative paths begin at the \
-             configuration directory. It is opened anew for each line, so it can be moved away at any time.",
+            "The file that every change, every try of one and every reveal is appended to, as lines of JSON. While it cannot be \
+             written, nothing is changed or revealed. Relative paths begin at the configuration directory. It is opened anew \
+             for each line, so it can be moved away at any time.",
         ),
     ],
 };

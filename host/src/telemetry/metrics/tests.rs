@@ -19,7 +19,9 @@ fn full() -> Metrics {
     metrics.connected(true);
     metrics.reload_activated(&Revision::from_digest(&[0xab; 32]), UNIX_EPOCH + Duration::from_millis(1_500));
     metrics.reload_rejected();
-    let (name, mask) = (|name: &str| RuleName::new(name).unwrap(), PluginName::new("mask").unwrap());
+    metrics.reload_refused();
+    metrics.files_loaded(true);
+    let (name, mask) = (|name: &str| RuleName::new(name).expect("a name"), PluginName::new("mask").expect("a name"));
     let rule = metrics.rule(&name("orders"));
     rule.tried(RuleOutcome::Published);
     rule.tried(RuleOutcome::Returned);
@@ -32,12 +34,12 @@ fn full() -> Metrics {
     rule.terminated();
     rule.publish_failed();
     rule.confirmed_after(Duration::from_millis(2));
-    let route = metrics.route(&name("orders"), &RouteName::new("default").unwrap());
+    let route = metrics.route(&name("orders"), &RouteName::new("default").expect("a name"));
     route.confirmed();
     route.confirmed();
     route.failed();
     metrics.stage((name("orders"), 1, mask.clone())).observe(Duration::from_micros(7));
-    let source = metrics.source(&SourceName::new("orders").unwrap());
+    let source = metrics.source(&SourceName::new("orders").expect("a name"));
     source.received(false);
     source.received(true);
     source.entered(700);
@@ -65,18 +67,18 @@ fn full() -> Metrics {
 
 /// What is read and not counted, in a host that has everything.
 fn readings() -> Readings {
-    let (rule, route) = (RuleName::new("orders").unwrap(), RouteName::new("default").unwrap());
+    let (rule, route) = (RuleName::new("orders").expect("a name"), RouteName::new("default").expect("a name"));
     let plugin = PluginReadings { instances: 2, memory_bytes: 3 << 16, log_lines_dropped: 4, breaker_open: true };
     let service = ServiceReadings { up: true, delivered: 5, refused: 6, retried: 7 };
     let subscription = SubscriptionReadings { subscribers: 1, waiting: 8, in_flight: 9 };
     Readings {
         tasks: TaskReadings { ready: 1, running: 2, waiting: 3, later: 4 },
         taps: TapReadings { open: 2, missed: 11 },
-        rules: vec![(rule.clone(), SourceName::new("orders").unwrap())],
+        rules: vec![(rule.clone(), SourceName::new("orders").expect("a name"))],
         routes: vec![(rule, route, true)],
-        plugins: BTreeMap::from([(PluginName::new("mask").unwrap(), plugin)]),
+        plugins: BTreeMap::from([(PluginName::new("mask").expect("a name"), plugin)]),
         services: BTreeMap::from([("http://127.0.0.1:8080".to_owned(), service)]),
-        subscriptions: BTreeMap::from([(QueueName::new("audit").unwrap(), subscription)]),
+        subscriptions: BTreeMap::from([(QueueName::new("audit").expect("a name"), subscription)]),
     }
 }
 
@@ -90,11 +92,11 @@ fn parse(text: &str) -> (Declared, BTreeMap<String, String>) {
         let mut words = line.split(' ');
         match (words.next(), words.next()) {
             (Some("#"), Some("TYPE")) => {
-                let name = words.next().unwrap().to_owned();
-                declared.insert(name, (words.next().unwrap().to_owned(), None));
+                let name = words.next().expect("a name").to_owned();
+                declared.insert(name, (words.next().expect("a type").to_owned(), None));
             }
             (Some("#"), Some("UNIT")) => {
-                let name = words.next().unwrap();
+                let name = words.next().expect("a name");
                 declared.get_mut(name).expect("the type comes first").1 = words.next().map(str::to_owned);
             }
             (Some("#"), _) => {}
@@ -143,7 +145,7 @@ fn what_is_served_is_what_the_table_says() {
             samples.keys().filter(|series| series.split('{').next() == Some(sample.as_str())).collect();
         assert!(!series.is_empty(), "{sample} has no sample");
         for series in series {
-            let labels = series.strip_prefix(&sample).unwrap().trim_matches(['{', '}']).split(',');
+            let labels = series.strip_prefix(&sample).expect("it was chosen by it").trim_matches(['{', '}']).split(',');
             let names: Vec<_> = labels.filter_map(|label| label.split_once('=')).map(|(name, _)| name).collect();
             assert_eq!(names, definition.labels, "{series}");
         }
@@ -154,9 +156,9 @@ fn what_is_served_is_what_the_table_says() {
 fn the_reference_in_the_docs_is_the_table() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/metrics.md");
     if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(&path, reference()).unwrap();
+        std::fs::write(&path, reference()).expect("is written");
     }
-    let written = std::fs::read_to_string(&path).unwrap();
+    let written = std::fs::read_to_string(&path).expect("is read");
     assert_eq!(written, reference(), "run the test again with UPDATE_DOCS=1 in the environment");
 }
 
@@ -169,7 +171,8 @@ fn what_happened_is_what_is_counted() {
         ("trackside_revision_info{revision=\"abababababab\"}", "1"),
         ("trackside_revision_activated_timestamp_seconds", "1.5"),
         ("trackside_reloads_total{outcome=\"activated\"}", "1"),
-        ("trackside_last_reload_successful", "0"),
+        ("trackside_reloads_total{outcome=\"refused\"}", "1"),
+        ("trackside_last_reload_successful", "1"),
         ("trackside_source_received_total{source=\"orders\"}", "2"),
         ("trackside_source_redelivered_total{source=\"orders\"}", "1"),
         ("trackside_source_acknowledged_total{source=\"orders\"}", "1"),
@@ -228,7 +231,7 @@ fn what_happened_is_what_is_counted() {
 #[test]
 fn counters_of_a_name_live_as_long_as_a_revision_has_the_name() {
     let metrics = metrics();
-    let (old, kept) = (RuleName::new("old").unwrap(), RuleName::new("kept").unwrap());
+    let (old, kept) = (RuleName::new("old").expect("a name"), RuleName::new("kept").expect("a name"));
     metrics.rule(&old).published(1);
     metrics.rule(&kept).published(1);
     metrics.retain(&InUse { rules: BTreeSet::from([kept.clone()]), ..InUse::default() });
@@ -241,8 +244,8 @@ fn counters_of_a_name_live_as_long_as_a_revision_has_the_name() {
 #[test]
 fn routes_and_stages_go_with_their_rule_and_come_back_with_it() {
     let metrics = metrics();
-    let (rule, route) = (RuleName::new("old").unwrap(), RouteName::new("default").unwrap());
-    let plugins = ["validate", "mask"].map(|name| PluginName::new(name).unwrap());
+    let (rule, route) = (RuleName::new("old").expect("a name"), RouteName::new("default").expect("a name"));
+    let plugins = ["validate", "mask"].map(|name| PluginName::new(name).expect("a name"));
     let of_route = metrics.route(&rule, &route);
     let [first, second] = [1, 2].map(|number| metrics.stage((rule.clone(), number, plugins[number - 1].clone())));
     let happen = || {
@@ -281,9 +284,9 @@ fn routes_and_stages_go_with_their_rule_and_come_back_with_it() {
 #[test]
 fn histograms_of_rules_and_stages_that_nothing_comes_by_cost_no_lines() {
     let metrics = metrics();
-    let rule = RuleName::new("idle").unwrap();
+    let rule = RuleName::new("idle").expect("a name");
     let publishing = metrics.rule(&rule);
-    let stage = metrics.stage((rule, 1, PluginName::new("mask").unwrap()));
+    let stage = metrics.stage((rule, 1, PluginName::new("mask").expect("a name")));
     let lines = || metrics.encode().lines().filter(|line| line.contains("_bucket{")).count();
     assert_eq!(lines(), 0);
     publishing.confirmed_after(Duration::from_millis(1));
@@ -296,7 +299,7 @@ fn histograms_of_rules_and_stages_that_nothing_comes_by_cost_no_lines() {
 #[test]
 fn what_is_in_force_again_is_shown_again_and_counts_on() {
     let metrics = metrics();
-    let (rule, plugin) = (RuleName::new("back").unwrap(), PluginName::new("again").unwrap());
+    let (rule, plugin) = (RuleName::new("back").expect("a name"), PluginName::new("again").expect("a name"));
     let (of_rule, of_plugin) = (metrics.rule(&rule), metrics.plugin(&plugin));
     of_rule.published(1);
     metrics.retain(&InUse::default());

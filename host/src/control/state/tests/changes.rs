@@ -13,6 +13,7 @@ use super::*;
 /// A controller whose plan is the text of `rules/a.toml`, which stands in a variable for the file.
 struct Files {
     control: Control,
+    metrics: Metrics,
     text: Arc<Mutex<String>>,
     written: Arc<Mutex<Vec<String>>>,
     plans: mpsc::UnboundedReceiver<String>,
@@ -51,11 +52,12 @@ impl Files {
         };
         let (activated, plans) = mpsc::unbounded_channel();
         let metrics = Metrics::new(Build { version: "0", wasmtime: "0", contract: "0" });
-        let (controller, control) = Controller::new(compile, move |plan| activated.send(plan).unwrap(), metrics);
+        let activate = move |plan| activated.send(plan).unwrap();
+        let (controller, control) = Controller::new(compile, activate, metrics.clone());
         let mut controller = controller.keeping(3);
         controller.start().await.unwrap();
         let running = tokio::spawn(controller.run(std::future::pending()));
-        let mut files = Self { control, text, written, plans, watched, running };
+        let mut files = Self { control, metrics, text, written, plans, watched, running };
         files.in_force("first+0").await;
         files
     }
@@ -93,9 +95,19 @@ impl Files {
         self.control.status().active.unwrap().basis.as_str()
     }
 
-    /// A second look, as after further files came to be watched; the reload after it proves that it is over.
+    /// A second look, as after further files came to be watched.
     async fn recheck(&self) {
-        self.control.notify(Trigger::Recheck);
+        self.notify(Trigger::Recheck).await;
+    }
+
+    /// The file watch has seen a change, or what looks like one.
+    async fn seen(&self) {
+        self.notify(Trigger::File { paths: BTreeSet::from(["rules/a.toml".into()]) }).await;
+    }
+
+    /// Asks for a load, and waits until it is over.
+    async fn notify(&self, trigger: Trigger) {
+        self.control.notify(trigger);
         // Refused, and so changes nothing; it is answered after what was asked before.
         let stale = self.change(Some(named("nothing")), What::Activate(named("nothing"))).await;
         assert!(matches!(stale, Err(Refused::Stale(_))), "{stale:?}");
@@ -143,6 +155,64 @@ async fn what_is_written_is_put_over_the_files_alone() {
     assert_eq!((files.basis(), files.written.lock().unwrap().as_slice()), ("files", &["a.toml".to_owned()][..]));
     // The file watch sees the change, and there is nothing new in it.
     assert_eq!(files.control.reload().await.unwrap().outcome, Outcome::Unchanged);
+}
+
+#[tokio::test]
+async fn a_file_that_was_written_here_undoes_nothing_that_came_after_it() {
+    let mut files = Files::start("first").await;
+    files.put("a.toml", "second", true).await.unwrap();
+    files.in_force("second+0").await;
+    files.change(None, What::Activate(named("first+0"))).await.unwrap();
+    files.in_force("first+0").await;
+    files.seen().await;
+    assert_eq!((files.basis(), files.plans.try_recv().is_err()), ("activated", true), "it was taken for an edit");
+    files.put("a.toml", "third", false).await.unwrap();
+    files.in_force("third+0").await;
+    files.seen().await;
+    assert_eq!((files.basis(), files.plans.try_recv().is_err()), ("put", true), "it was taken for an edit");
+    let last = files.control.status().last_reload.unwrap();
+    assert_eq!((last.trigger.as_str(), last.outcome), ("file", Outcome::Unchanged));
+    // An edit is one, whatever was written before it.
+    files.edit("fourth");
+    files.seen().await;
+    files.in_force("fourth+0").await;
+    assert_eq!(files.basis(), "files");
+}
+
+#[tokio::test]
+async fn files_that_were_broken_are_loaded_once_they_are_as_they_were() {
+    let mut files = Files::start("first").await;
+    files.edit("broken");
+    files.seen().await;
+    files.put("a.toml", "second", false).await.unwrap();
+    files.in_force("second+0").await;
+    files.edit("first");
+    files.seen().await;
+    files.in_force("first+0").await;
+    assert_eq!(files.basis(), "files");
+}
+
+#[tokio::test]
+async fn a_candidate_that_is_refused_says_nothing_about_the_files() {
+    let mut files = Files::start("first").await;
+    let has = |files: &Files, line: &str| {
+        let text = files.metrics.encode();
+        assert!(text.lines().any(|is| is == line), "{line} in {text}");
+    };
+    files.put("a.toml", "broken", false).await.unwrap();
+    files.put("a.toml", "broken", true).await.unwrap();
+    has(&files, "trackside_reloads_total{outcome=\"refused\"} 2");
+    has(&files, "trackside_reloads_total{outcome=\"rejected\"} 0");
+    has(&files, "trackside_last_reload_successful 1");
+    files.edit("broken");
+    files.control.reload().await.unwrap();
+    has(&files, "trackside_reloads_total{outcome=\"rejected\"} 1");
+    has(&files, "trackside_last_reload_successful 0");
+    files.put("a.toml", "second", false).await.unwrap();
+    files.in_force("second+0").await;
+    has(&files, "trackside_last_reload_successful 0");
+    files.put("a.toml", "second", true).await.unwrap();
+    has(&files, "trackside_last_reload_successful 1");
 }
 
 #[tokio::test]
