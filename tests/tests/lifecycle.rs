@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use trackside_tests::{Server, Setup, Trackside, hostile, until};
 
 const MESSAGES: usize = 20_000;
@@ -265,5 +267,46 @@ async fn a_source_whose_stream_is_deleted_says_so_and_goes_on_when_it_is_made_ag
     until("readiness to return", async || (trackside.admin("GET", "/readyz").await.0 == 200).then_some(())).await;
     publish(&server, 10..20).await;
     clean(&server, 20).await;
+    assert_eq!(trackside.drain().await, 0);
+}
+
+/// Stores an order with a header that no client would send, and that makes the NATS client of this one panic.
+async fn publish_what_breaks_the_client(server: &Server) {
+    let url = server.url();
+    let address = url.strip_prefix("nats://").expect("a plain address");
+    let mut stream = TcpStream::connect(address).await.expect("the server listens");
+    let head = "NATS/1.0\r\nRegion: e\ru\r\n\r\n";
+    let sent = format!(
+        "CONNECT {{\"verbose\":false,\"headers\":true}}\r\nHPUB orders.new {} {}\r\n{head}{{}}\r\nPING\r\n",
+        head.len(),
+        head.len() + 2
+    );
+    stream.write_all(sent.as_bytes()).await.expect("it is sent");
+    let mut answer = Vec::new();
+    while !String::from_utf8_lossy(&answer).contains("PONG") {
+        assert_ne!(stream.read_buf(&mut answer).await.expect("it is read"), 0, "{}", String::from_utf8_lossy(&answer));
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_ends_the_client_ends_the_process_and_the_next_one_names_it() {
+    let (server, setup) = world().await;
+    let mut trackside = Trackside::start(&setup).await;
+    publish_what_breaks_the_client(&server).await;
+    assert_eq!(trackside.process().ended().await.code(), Some(1), "{}", trackside.log());
+    let log = trackside.log();
+    assert!(log.contains("gone for good") && log.contains("start it again"), "{log}");
+    // Its ack wait is over, so it comes to the next one as well.
+    let mut trackside = Trackside::spawn(setup.path(), &setup.admin, &[]);
+    assert_eq!(trackside.process().ended().await.code(), Some(1), "{}", trackside.log());
+    let log = trackside.log();
+    let told = log.lines().find(|line| line.contains("nats stream rmm ORDERS 1")).expect("it is named");
+    assert!(told.contains("a value has a carriage return in it"), "{told}");
+    let context = async_nats::jetstream::new(server.client().await);
+    let stream = context.get_stream("ORDERS").await.expect("it is there");
+    assert!(stream.delete_message(1).await.expect("it is deleted"));
+    let trackside = Trackside::start(&setup).await;
+    publish(&server, 0..10).await;
+    clean(&server, 10).await;
     assert_eq!(trackside.drain().await, 0);
 }

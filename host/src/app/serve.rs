@@ -49,7 +49,7 @@ pub struct RunOptions {
 /// Runs until SIGTERM or SIGINT, then drains. A second signal ends the process at once.
 ///
 /// # Errors
-/// When it cannot start: everything that is wrong, and what to do about it.
+/// When it cannot start: everything that is wrong, and what to do about it. And when the NATS client fails for good.
 pub async fn run(directory: &Path, options: RunOptions) -> Result<(), Failure> {
     // A directory that is not there is told of by what reads it.
     let directory = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
@@ -61,7 +61,7 @@ pub async fn run(directory: &Path, options: RunOptions) -> Result<(), Failure> {
         host = Host::start(directory, options) => {
             let host = host?;
             supervisor::tell(Progress::Running);
-            host.wait(stopping).await;
+            host.wait(stopping).await?;
             host.drain().await
         }
     }
@@ -151,12 +151,25 @@ impl Host {
     }
 
     /// Runs until it is to stop.
-    async fn wait(&self, mut stopping: watch::Receiver<bool>) {
-        // An error means that nobody listens for signals any more, which is as good as one.
-        let _ = stopping.wait_for(|stop| *stop).await;
+    ///
+    /// # Errors
+    /// When there is no NATS client any more. Nothing could be handed back by a drain: all of it is delivered again to the
+    /// next process.
+    async fn wait(&self, mut stopping: watch::Receiver<bool>) -> Result<(), Failure> {
+        let mut link = self.connection.watch();
+        tokio::select! {
+            // An error means that nobody listens for signals any more, which is as good as one.
+            _ = stopping.wait_for(|stop| *stop) => {}
+            () = link.closed() => {
+                let gone = "the connection to NATS is gone for good, so this process ends: start it again, as systemd and \
+                            Kubernetes do by themselves; what was not acknowledged is delivered again";
+                return Err(Failure::new(gone));
+            }
+        }
         tracing::info!("draining");
         supervisor::tell(Progress::Stopping);
         self.readiness.set(Condition::Running, Err("draining".to_owned()));
+        Ok(())
     }
 
     /// Takes nothing more in, finishes what is in flight, and leaves.

@@ -27,6 +27,8 @@ mod unreadable;
 pub(super) use convert::{Place, headers_from_wire, room};
 use inbox::Inbox;
 
+/// How long opening a source waits for the look at what is not acknowledged.
+const FIRST_LOOK: Duration = Duration::from_secs(2);
 /// How long a request waits at the server.
 const EXPIRES: Duration = Duration::from_secs(30);
 /// How often the server says that a request still waits.
@@ -118,7 +120,7 @@ impl JetStreamSource {
         let ordered = wanted
             .ordered
             .then(|| Ordered::new(&wire, wanted.stream, wanted.durable, config.ack_wait, config.priority_timeout));
-        let mut source = Self {
+        let source = Self {
             ordered,
             double_ack: wanted.double_ack,
             stream: wanted.stream.to_owned(),
@@ -143,8 +145,11 @@ impl JetStreamSource {
             looking: JoinSet::new(),
             wire,
         };
-        // What could not be read may have ended the process before this one.
-        source.look();
+        // What cannot be read may have ended the process before this one, and may end this one when it comes: it is named
+        // before anything is asked for. Without the permission to look there is no answer.
+        if tokio::time::timeout(FIRST_LOOK, Box::pin(source.look_once())).await.is_err() {
+            tracing::debug!(stream = source.stream, "no answer yet to the look for messages that cannot be read");
+        }
         Ok(source)
     }
 
@@ -152,8 +157,12 @@ impl JetStreamSource {
     /// connection.
     fn look(&mut self) {
         self.looking = JoinSet::new();
+        self.looking.spawn(self.look_once());
+    }
+
+    fn look_once(&self) -> impl Future<Output = ()> + Send + 'static {
         let (stream, durable) = (self.stream.clone(), self.durable.clone());
-        self.looking.spawn(unreadable::look(Arc::clone(&self.wire), stream, durable, self.filter_subjects.clone()));
+        unreadable::look(Arc::clone(&self.wire), stream, durable, self.filter_subjects.clone())
     }
 
     pub(super) fn ack_wait(&self) -> Duration {

@@ -34,6 +34,12 @@ impl LinkWatch {
     pub async fn changed(&mut self) -> bool {
         self.0.changed().await.is_ok()
     }
+
+    /// Waits until there will be no connection any more.
+    pub async fn closed(&mut self) {
+        // Nobody is left who could make one when the other end is gone, which is as good.
+        let _ = self.0.wait_for(|state| state.closed).await;
+    }
 }
 
 /// The connection's history.
@@ -72,8 +78,8 @@ impl Link {
     pub(super) fn broke_off(&self) {
         self.state.send_modify(|state| state.closed = true);
         tracing::error!(
-            "the NATS client broke off by a fault of its own, and there is no connection any more before a restart; the \
-             log says before this where it panicked, and after the restart which message it cannot read, if it is that"
+            "the NATS client broke off by a fault of its own; the log says before this where it panicked, and after the next \
+             start which message it cannot read, if it is that"
         );
     }
 
