@@ -28,8 +28,11 @@ pub(super) struct Log(Arc<Mutex<Vec<u8>>>);
 impl Log {
     pub(super) fn capture(&self) -> tracing::subscriber::DefaultGuard {
         let log = self.clone();
-        let subscriber =
-            tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || log.clone()).finish();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_ansi(false)
+            .with_writer(move || log.clone())
+            .finish();
         tracing::subscriber::set_default(subscriber)
     }
 
