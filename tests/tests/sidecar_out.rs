@@ -594,6 +594,42 @@ async fn what_a_subscriber_loses_or_leaves_lying_goes_to_the_next_one_in_order()
 }
 
 #[tokio::test]
+async fn what_is_never_acknowledged_costs_its_tries_and_no_place_of_its_subscriber() {
+    let rule = "[rule.routes]\ndefault = { subscribers = \"orders\", ack-wait = \"300ms\" }\n\
+                [rule.breaker]\nfailures = 100\n\
+                [rule.on-failure]\ndead-letter = \"dead.orders\"\ntries = 3\nbackoff = [\"1s\"]\n";
+    let world = world("http://127.0.0.1:1", rule).await;
+    world.publish("orders.eu", "\"of-nobody-else\"").await;
+    let trackside = started(&world.setup).await;
+    // It has one place, and answers nothing: each try needs that place again.
+    let mut subscriber = Subscriber::subscribe(&world.sidecar, "orders", 1).await;
+    let mut events = Vec::new();
+    for _ in 0..3 {
+        events.push(subscriber.next().await.expect("an event"));
+    }
+    assert!(events.iter().all(|event| event["message-id"] == events[0]["message-id"]), "{events:?}");
+    let ids: BTreeSet<_> = events.iter().map(|event| event["id"].as_str().expect("an id")).collect();
+    assert_eq!(ids.len(), 3, "each is answered by an id of its own");
+    let letters = world.server.stored("DEAD", 1).await;
+    let why = "no subscriber of `orders` acknowledged the message within 300ms";
+    assert_eq!((letters.len(), reason(&letters[0])), (1, why));
+    assert_eq!(answer(&world, &events[2], "").await, 410);
+
+    // The place is free for what comes after it.
+    world.publish("orders.us", "2").await;
+    let event = subscriber.next().await.expect("an event");
+    assert_eq!(event["payload"], 2, "{event}");
+    assert_eq!(answer(&world, &event, "").await, 204);
+    assert_eq!(world.settled().await.len(), 1);
+    let log = trackside.log();
+    let said = log.lines().find(|line| line.contains(why)).unwrap_or_else(|| panic!("it is logged: {log}"));
+    for part in ["orders", "ORDERS:1:", trackside.revision().await.as_str()] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+    assert!(!log.contains("of-nobody-else"), "no payload is logged: {log}");
+}
+
+#[tokio::test]
 async fn several_subscribers_share_and_one_that_stalls_does_not_hold_up_another_rule() {
     let world = world("http://127.0.0.1:1", "").await;
     world.setup.write(
