@@ -508,7 +508,9 @@ async fn answer(world: &World, event: &serde_json::Value, query: &str) -> u16 {
 #[tokio::test]
 async fn a_subscriber_gets_messages_and_they_are_acknowledged_after_it_says_so() {
     let world = world("http://127.0.0.1:1", SUBSCRIBED).await;
-    world.publish_with("orders.eu", &[("Region", "eu")], "{ \"n\": 1.50,\n \"text\": \"a b\" }").await;
+    let headers =
+        [("Region", "eu"), ("Authorization", "Bearer of-somebody"), ("cookie", "a=b"), ("Tag", "1"), ("Tag", "2")];
+    world.publish_with("orders.eu", &headers, "{ \"n\": 1.50,\n \"text\": \"a b\" }").await;
     let mut trackside = started(&world.setup).await;
     unready(&trackside, "subscription orders: nobody subscribes").await;
     let mut subscriber = Subscriber::subscribe(&world.sidecar, "orders", 1).await;
@@ -516,6 +518,8 @@ async fn a_subscriber_gets_messages_and_they_are_acknowledged_after_it_says_so()
     let event = subscriber.next().await.expect("an event");
     assert_eq!(event["payload"].to_string(), "{\"n\":1.50,\"text\":\"a b\"}".replace("1.50", "1.5"));
     assert_eq!((&event["subject"], &event["headers"]["Region"]), (&json!("orders.eu"), &json!("eu")));
+    assert_eq!(event["headers"]["Tag"], json!(["1", "2"]));
+    assert_eq!((event["headers"].get("Authorization"), event["headers"].get("cookie")), (None, None), "{event}");
     assert!(event["message-id"].as_str().is_some_and(|id| id.ends_with(":orders:default:0")), "{event}");
     assert_eq!(world.server.unsettled("ORDERS", DURABLE).await.0, 1, "nobody has acknowledged it");
     assert_eq!(answer(&world, &event, "").await, 204);
