@@ -61,6 +61,21 @@ impl World {
     }
 }
 
+/// A service that answers so many requests, and one more for each permit that is added.
+async fn app_with_answers(count: usize) -> (App, Arc<Semaphore>) {
+    let answers = Arc::new(Semaphore::new(count));
+    let may_answer = Arc::clone(&answers);
+    let app = App::start(0, move |_| {
+        let may_answer = Arc::clone(&may_answer);
+        async move {
+            may_answer.acquire().await.expect("it is never closed").forget();
+            (204, None)
+        }
+    })
+    .await;
+    (app, answers)
+}
+
 /// A rule with these further lines.
 fn rule(name: &str, source: &str, subject: &str, more: &str) -> String {
     format!(
@@ -133,16 +148,7 @@ async fn outputs_are_diverted_while_a_service_fails_and_callers_are_answered_mea
 async fn nothing_is_lost_when_trackside_is_killed_while_it_posts_and_is_subscribed_to() {
     const MESSAGES: usize = 200;
     // So many are answered before the kill, so that others are under way then.
-    let answers = Arc::new(Semaphore::new(MESSAGES / 4));
-    let may_answer = Arc::clone(&answers);
-    let app = App::start(0, move |_| {
-        let may_answer = Arc::clone(&may_answer);
-        async move {
-            may_answer.acquire().await.expect("it is never closed").forget();
-            (204, None)
-        }
-    })
-    .await;
+    let (app, answers) = app_with_answers(MESSAGES / 4).await;
     let url = app.url();
     let rule = |name: &str, route: &str| {
         format!(
@@ -186,16 +192,7 @@ async fn nothing_is_lost_when_trackside_is_killed_while_it_posts_and_is_subscrib
 
 #[tokio::test]
 async fn a_caller_over_the_bound_of_its_rule_waits_and_is_not_begun_with_once_it_is_late() {
-    let answers = Arc::new(Semaphore::new(0));
-    let may_answer = Arc::clone(&answers);
-    let app = App::start(0, move |_| {
-        let may_answer = Arc::clone(&may_answer);
-        async move {
-            may_answer.acquire().await.expect("it is never closed").forget();
-            (204, None)
-        }
-    })
-    .await;
+    let (app, answers) = app_with_answers(0).await;
     let rules = [
         rule(
             "calls",

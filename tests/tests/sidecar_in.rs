@@ -218,9 +218,17 @@ async fn every_answer_of_publishing_has_its_cause() {
     assert_eq!(accepted.headers["preference-applied"], "respond-async");
     assert_eq!(world.server.stored("CLEAN", 1).await[0].subject, "clean.async");
 
-    for path in
-        ["orders.*", "orders..x", "orders.a%20b", "orders.%0d%0aPUB", "%ff", "$JS.API.STREAM.DELETE.CLEAN", "_INBOX.x"]
-    {
+    for path in [
+        "orders.*",
+        "orders..x",
+        "orders.a%20b",
+        "orders.%0d%0aPUB",
+        "%ff",
+        "orders.%zz",
+        "orders.x%2",
+        "$JS.API.STREAM.DELETE.CLEAN",
+        "_INBOX.x",
+    ] {
         let _ = world.post(&format!("/v1/publish/{path}"), &[], "{}").await.problem(400);
     }
     for (name, value) in [("Trackside-Timeout", "1"), ("Trackside-Timeout", "1h"), ("Idempotency-Key", "a b")] {
@@ -268,7 +276,11 @@ async fn every_answer_of_publishing_has_its_cause() {
     assert!(nowhere.problem(503).contains("no stream takes"), "{nowhere:?}");
     let begun = Instant::now();
     let open = world.post("/v1/publish/nowhere", &[], "{}").await;
-    assert!(open.problem(503).contains("left alone"), "{open:?}");
+    let detail = open.problem(503);
+    let time = detail.split_once("left alone for ").expect("it says for how long").1;
+    assert!(time.strip_suffix(" s").is_some_and(|seconds| seconds.parse::<u32>().is_ok()), "{detail}");
+    assert!(open.json()["id"].as_str().is_some_and(|id| id.starts_with("sidecar:")), "{open:?}");
+    assert_eq!(open.json()["outcomes"], json!([{ "rule": "nowhere", "outcome": "unavailable", "reason": detail }]));
     assert!(retry_after(&open) > 20 && begun.elapsed() < Duration::from_secs(3), "{open:?}");
 
     let late = world.post("/v1/publish/held.1?timeout=200ms", &[], "{}").await;
@@ -339,10 +351,10 @@ async fn without_a_server_nothing_is_taken_and_after_it_everything_goes_on() {
 
 #[tokio::test]
 async fn a_batch_has_an_outcome_for_each_message() {
-    let world = World::new("max-batch-messages = 5\nmax-in-flight-messages = 2").await;
+    let world = World::new("max-batch-messages = 5\nmax-in-flight-messages = 2\ncarry-headers = [\"Region\"]").await;
     let _trackside = world.start().await;
     let lines = [
-        r#"{"subject":"orders.a","id":"1","headers":{"Region":["eu","us"]},"data":{"amount": 1.50}}"#,
+        r#"{"subject":"orders.a","id":"1","headers":{"region":["eu","us"],"Authorization":"Bearer hunter2","X-Other":"x"},"data":{"amount": 1.50}}"#,
         r#"{"subject":"orders.b","data":{"amount":"x"}}"#,
         r#"{"subject":"unknown","data":1}"#,
         r#"{"subject":"orders.c","headers":{"Nats-Rollup":"all"},"data":{"amount":1}}"#,
@@ -366,6 +378,8 @@ async fn a_batch_has_an_outcome_for_each_message() {
     stored.sort_by_key(|stored| stored.subject.clone());
     assert_eq!(stored[0].text(), r#"{"amount": 1.50}"#);
     assert_eq!(stored[0].headers["Region"], ["eu", "us"]);
+    let all = format!("{:?}", stored[0].headers).to_ascii_lowercase();
+    assert!(!all.contains("hunter2") && !all.contains("x-other"), "{all}");
     assert_eq!(stored[1].text(), r#"{"amount":2}"#);
     let _ = world.post("/v1/publish", &ndjson, &lines[..1].repeat(6).join("\n")).await.problem(413);
     let _ = world.post("/v1/publish", &json, "{}").await.problem(400);
@@ -374,6 +388,7 @@ async fn a_batch_has_an_outcome_for_each_message() {
 
 #[tokio::test]
 async fn cloud_events_come_in_in_all_modes_and_their_ids_make_them_known() {
+    const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let world = World::new("").await;
     let _trackside = world.start().await;
     let binary = [
@@ -385,7 +400,7 @@ async fn cloud_events_come_in_in_all_modes_and_their_ids_make_them_known() {
     ];
     let event = |id: &str| {
         format!(
-            r#"{{"specversion":"1.0","id":"{id}","source":"/shop","type":"order.created","tenant":"a b","data": {{"amount": 1.50}} }}"#
+            r#"{{"specversion":"1.0","id":"{id}","source":"/shop","type":"order.created","tenant":"a b","traceparent":"{TRACE}","data": {{"amount": 1.50}} }}"#
         )
     };
     let structured = [("Content-Type", "application/cloudevents+json; charset=utf-8")];
@@ -406,7 +421,7 @@ async fn cloud_events_come_in_in_all_modes_and_their_ids_make_them_known() {
         assert_eq!((stored.header("ce-id"), stored.header("ce-source")), (Some(id), Some("/shop")));
         assert_eq!((stored.header("Content-Type"), stored.text()), (Some("application/json"), r#"{"amount": 1.50}"#));
     }
-    assert_eq!(stored[1].header("ce-tenant"), Some("a%20b"));
+    assert_eq!((stored[1].header("ce-tenant"), stored[1].header("traceparent")), (Some("a%20b"), Some(TRACE)));
     let _ = world.post("/v1/publish/orders.e", &binary[1..], r#"{"amount":1}"#).await.problem(400);
     let _ = world.post("/v1/publish/orders.e", &structured, "{}").await.problem(400);
 }

@@ -508,7 +508,9 @@ async fn answer(world: &World, event: &serde_json::Value, query: &str) -> u16 {
 #[tokio::test]
 async fn a_subscriber_gets_messages_and_they_are_acknowledged_after_it_says_so() {
     let world = world("http://127.0.0.1:1", SUBSCRIBED).await;
-    world.publish_with("orders.eu", &[("Region", "eu")], "{ \"n\": 1.50,\n \"text\": \"a b\" }").await;
+    let headers =
+        [("Region", "eu"), ("Authorization", "Bearer of-somebody"), ("cookie", "a=b"), ("Tag", "1"), ("Tag", "2")];
+    world.publish_with("orders.eu", &headers, "{ \"n\": 1.50,\n \"text\": \"a b\" }").await;
     let mut trackside = started(&world.setup).await;
     unready(&trackside, "subscription orders: nobody subscribes").await;
     let mut subscriber = Subscriber::subscribe(&world.sidecar, "orders", 1).await;
@@ -516,6 +518,8 @@ async fn a_subscriber_gets_messages_and_they_are_acknowledged_after_it_says_so()
     let event = subscriber.next().await.expect("an event");
     assert_eq!(event["payload"].to_string(), "{\"n\":1.50,\"text\":\"a b\"}".replace("1.50", "1.5"));
     assert_eq!((&event["subject"], &event["headers"]["Region"]), (&json!("orders.eu"), &json!("eu")));
+    assert_eq!(event["headers"]["Tag"], json!(["1", "2"]));
+    assert_eq!((event["headers"].get("Authorization"), event["headers"].get("cookie")), (None, None), "{event}");
     assert!(event["message-id"].as_str().is_some_and(|id| id.ends_with(":orders:default:0")), "{event}");
     assert_eq!(world.server.unsettled("ORDERS", DURABLE).await.0, 1, "nobody has acknowledged it");
     assert_eq!(answer(&world, &event, "").await, 204);
@@ -591,6 +595,42 @@ async fn what_a_subscriber_loses_or_leaves_lying_goes_to_the_next_one_in_order()
     assert_eq!(answer(&world, &event, "").await, 410);
     assert_in_order(&taken, COUNT);
     assert_eq!(world.settled().await, []);
+}
+
+#[tokio::test]
+async fn what_is_never_acknowledged_costs_its_tries_and_no_place_of_its_subscriber() {
+    let rule = "[rule.routes]\ndefault = { subscribers = \"orders\", ack-wait = \"300ms\" }\n\
+                [rule.breaker]\nfailures = 100\n\
+                [rule.on-failure]\ndead-letter = \"dead.orders\"\ntries = 3\nbackoff = [\"1s\"]\n";
+    let world = world("http://127.0.0.1:1", rule).await;
+    world.publish("orders.eu", "\"of-nobody-else\"").await;
+    let trackside = started(&world.setup).await;
+    // It has one place, and answers nothing: each try needs that place again.
+    let mut subscriber = Subscriber::subscribe(&world.sidecar, "orders", 1).await;
+    let mut events = Vec::new();
+    for _ in 0..3 {
+        events.push(subscriber.next().await.expect("an event"));
+    }
+    assert!(events.iter().all(|event| event["message-id"] == events[0]["message-id"]), "{events:?}");
+    let ids: BTreeSet<_> = events.iter().map(|event| event["id"].as_str().expect("an id")).collect();
+    assert_eq!(ids.len(), 3, "each is answered by an id of its own");
+    let letters = world.server.stored("DEAD", 1).await;
+    let why = "no subscriber of `orders` acknowledged the message within 300ms";
+    assert_eq!((letters.len(), reason(&letters[0])), (1, why));
+    assert_eq!(answer(&world, &events[2], "").await, 410);
+
+    // The place is free for what comes after it.
+    world.publish("orders.us", "2").await;
+    let event = subscriber.next().await.expect("an event");
+    assert_eq!(event["payload"], 2, "{event}");
+    assert_eq!(answer(&world, &event, "").await, 204);
+    assert_eq!(world.settled().await.len(), 1);
+    let log = trackside.log();
+    let said = log.lines().find(|line| line.contains(why)).unwrap_or_else(|| panic!("it is logged: {log}"));
+    for part in ["orders", "ORDERS:1:", trackside.revision().await.as_str()] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+    assert!(!log.contains("of-nobody-else"), "no payload is logged: {log}");
 }
 
 #[tokio::test]

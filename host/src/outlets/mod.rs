@@ -17,6 +17,11 @@ use crate::rules::ServiceAddress;
 pub use queue::{Content, Offered, Queue, Unanswered};
 pub use service::{Post, PostError, Service};
 
+/// Whether a header of a message could pass for a right of whoever the message is handed to by HTTP.
+pub(crate) fn is_credential(name: &str) -> bool {
+    ["authorization", "cookie", "proxy-authorization"].iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
 /// The services and queues that were ever in a configuration of this process, each once; cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Outlets(Arc<Mutex<Known>>);

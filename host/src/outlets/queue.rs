@@ -98,8 +98,8 @@ struct State {
     served: bool,
     /// First come, first served. Each holds a place in its source's window, which bounds them.
     waiting: VecDeque<Waiting>,
-    /// Handed out, by number; those that came back without an answer too, until it comes or its subscriber goes, so that
-    /// a subscriber that answers late is not sent more than it can do. Bounded by what subscribers asked for.
+    /// Handed out and not decided, by number. What was not answered in time is no longer here: a subscriber that forgot an
+    /// event would otherwise have less and less room, and in the end none. Bounded by what subscribers asked for.
     out: HashMap<u64, Out>,
     /// How many of those each subscriber has.
     has: HashMap<u64, usize>,
@@ -118,8 +118,7 @@ struct Waiting {
 #[derive(Debug)]
 struct Out {
     subscriber: u64,
-    /// Taken once it is decided.
-    answer: Option<oneshot::Sender<Answer>>,
+    answer: oneshot::Sender<Answer>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -234,21 +233,37 @@ impl Queue {
         if number >= state.next {
             return Heard::Unknown;
         }
-        let Some(out) = state.out.remove(&number) else { return Heard::TooLate };
-        if let Some(has) = state.has.get_mut(&out.subscriber) {
-            *has -= 1;
-        }
+        let Some(answer) = state.take_back(number) else { return Heard::TooLate };
+        // Under the lock: whoever finds that the time is over finds either this answer or a place that is still taken, so
+        // nobody is told `InTime` about an answer that was not heard.
+        let sent = answer.send(Answer::Verdict(verdict));
         drop(state);
         // There is room for another one, whatever became of this one.
         self.changed.notify_waiters();
-        match out.answer.map(|answer| answer.send(Answer::Verdict(verdict))) {
-            Some(Ok(())) => Heard::InTime,
-            Some(Err(_)) | None => Heard::TooLate,
+        if sent.is_ok() { Heard::InTime } else { Heard::TooLate }
+    }
+
+    /// Nobody waits any more for an answer to what was handed out; its subscriber has room for another one.
+    fn give_up(&self, number: u64) {
+        let given_up = self.state().take_back(number).is_some();
+        if given_up {
+            self.changed.notify_waiters();
         }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Takes what was handed out from its subscriber, which has room for another one then; where its answer was to go.
+    fn take_back(&mut self, number: u64) -> Option<oneshot::Sender<Answer>> {
+        let Out { subscriber, answer } = self.out.remove(&number)?;
+        if let Some(has) = self.has.get_mut(&subscriber) {
+            *has -= 1;
+        }
+        Some(answer)
     }
 }
 
@@ -265,10 +280,7 @@ impl Offered {
             Ok(answer) => answer.ok(),
             Err(_) => {
                 // From here on an answer is too late; one that came while this was decided is not.
-                if let Some(out) = self.queue.state().out.get_mut(&number) {
-                    out.answer = None;
-                }
-                self.queue.changed.notify_waiters();
+                self.queue.give_up(number);
                 self.answer.try_recv().ok()
             }
         };
@@ -301,8 +313,7 @@ impl Subscriber {
 
     fn is_done(&self) -> bool {
         let state = self.queue.state();
-        let undecided = |out: &Out| out.subscriber == self.number && out.answer.is_some();
-        !state.served && !state.out.values().any(undecided)
+        !state.served && !state.out.values().any(|out| out.subscriber == self.number)
     }
 
     fn take(&self) -> Option<Handed> {
@@ -316,7 +327,7 @@ impl Subscriber {
             if handed.send(number).is_ok() {
                 state.next += 1;
                 *state.has.entry(self.number).or_default() += 1;
-                state.out.insert(number, Out { subscriber: self.number, answer: Some(answer) });
+                state.out.insert(number, Out { subscriber: self.number, answer });
                 return Some(Handed { number, content });
             }
         }
@@ -333,7 +344,7 @@ impl Drop for Subscriber {
         let mut has: Vec<u64> = state.out.iter().filter(|(_, out)| out.subscriber == number).map(|(n, _)| *n).collect();
         has.sort_unstable();
         for number in has {
-            if let Some(answer) = state.out.remove(&number).and_then(|out| out.answer) {
+            if let Some(answer) = state.take_back(number) {
                 // Who waited for it may be gone.
                 let _ = answer.send(Answer::HungUp);
             }
@@ -419,16 +430,17 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_answers_too_late_is_told_and_is_sent_no_more_until_it_does() {
+    async fn what_is_not_answered_in_time_makes_room_for_the_next_and_who_answers_it_late_is_told() {
         let queue = queue();
-        let (late, _next) = (offer(&queue, "a"), offer(&queue, "b"));
+        let (late, _next, _third) = (offer(&queue, "a"), offer(&queue, "b"), offer(&queue, "c"));
         let mut subscriber = queue.subscribe(1).expect("subscribes");
         let (number, _) = next(&mut subscriber).expect("is handed");
         let error = late.answered().await.expect_err("nobody answered");
         assert_eq!(error, Unanswered::Late { queue: queue.name().clone(), after: ACK_WAIT });
-        assert_eq!(next(&mut subscriber), None, "it is still at the first one");
+        assert_eq!(next(&mut subscriber).expect("there is room without an answer").1, "b");
         assert_eq!(queue.answer(number, Verdict::Taken), Heard::TooLate);
-        assert_eq!(next(&mut subscriber).expect("now").1, "b");
+        assert_eq!(next(&mut subscriber), None, "a late answer makes no second room");
+        assert_eq!(queue.readings(), (1, 1, 1));
     }
 
     #[tokio::test(start_paused = true)]

@@ -56,7 +56,8 @@ pub enum NotTaken {
     },
     /// What it goes through or to is left alone.
     #[error(
-        "what the messages of rule `{rule}` go through or to has failed again and again, and is left alone for {after:?}"
+        "what the messages of rule `{rule}` go through or to has failed again and again, and is left alone for {} s",
+        .after.as_secs_f64().ceil()
     )]
     Shut {
         /// The rule.
@@ -64,6 +65,29 @@ pub enum NotTaken {
         /// For how much longer.
         after: Duration,
     },
+    /// A service that it goes to takes nothing now.
+    #[error(
+        "the service at {service}, which rule `{rule}` posts to, is not there or asked to be left alone for a while"
+    )]
+    Closed {
+        /// The rule.
+        rule: RuleName,
+        /// Where the service is.
+        service: String,
+        /// When to come again.
+        after: Duration,
+    },
+}
+
+impl NotTaken {
+    /// The rule that could not begin with it, and when to come again, if it could have otherwise.
+    #[must_use]
+    pub fn later(&self) -> Option<(&RuleName, Duration)> {
+        match self {
+            Self::NoRule { .. } => None,
+            Self::Shut { rule, after } | Self::Closed { rule, after, .. } => Some((rule, *after)),
+        }
+    }
 }
 
 impl Counter {
@@ -111,7 +135,12 @@ impl Counter {
                 taking.filter_map(|rule| Some((rule, rule.shut_until()?))).max_by_key(|(_, until)| *until)
             {
                 let after = until.saturating_duration_since(Instant::now());
-                return Err(NotTaken::Shut { rule: rule.name.clone(), after });
+                let closed = rule.services().find(|service| service.closed_until().is_some());
+                let (rule, service) = (rule.name.clone(), closed.map(|service| service.address().to_string()));
+                return Err(match service {
+                    Some(service) => NotTaken::Closed { rule, service, after },
+                    None => NotTaken::Shut { rule, after },
+                });
             }
         }
         let (caller, told) = until.map(Caller::new).unzip();

@@ -72,6 +72,7 @@ impl OutputError {
     pub(super) fn blames_route(&self, diverts: bool) -> bool {
         match self {
             Self::Post(error) if error.is_unsent() => diverts,
+            Self::Post(error) if error.is_back_pressure() => false,
             error => error.retryable() && !error.is_unsent(),
         }
     }
@@ -124,5 +125,24 @@ impl Underway {
     /// Whether it is on its way, whatever becomes of the outputs before it.
     pub(super) fn is_begun(&self) -> bool {
         matches!(self, Self::Published(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::StatusCode;
+
+    use super::*;
+    use crate::rules::ServiceAddress;
+
+    #[test]
+    fn a_service_that_fails_is_blamed_and_one_that_has_too_much_to_do_is_not() {
+        for (status, blamed) in [(429, false), (500, true), (503, true), (404, false)] {
+            let address = ServiceAddress::parse("http://app").expect("an address");
+            let status = StatusCode::from_u16(status).expect("a status");
+            let error = OutputError::from(PostError::Status { address, status, after: None });
+            assert_eq!(error.blames_route(false), blamed, "{status}");
+            assert_eq!(error.blames_route(true), blamed, "{status}");
+        }
     }
 }

@@ -14,10 +14,10 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::admin::Problem;
-use crate::message::{Headers, Message, Subject};
+use crate::message::{Headers, Message, Subject, is_reserved};
 
 use super::answer::{Judged, accepted};
-use super::call::{Call, bad, check_key, crowded, subject};
+use super::call::{Call, bad, check_key, crowded, spelling, subject};
 use super::desk::{Desk, Of};
 use super::publish::{check_size, joined};
 use super::{Sidecar, events};
@@ -66,7 +66,8 @@ pub(super) async fn publish(State(sidecar): State<Sidecar>, request: Request) ->
             serde_json::from_slice(&body).map_err(|_| bad("the body is not a list in JSON"))?;
         elements.into_iter().map(|element| element.get().as_bytes()).collect()
     };
-    let ready = |text: &&[u8]| element(desk, &call, &body, text);
+    let carry = &sidecar.settings.carry_headers;
+    let ready = |text: &&[u8]| element(desk, &call, carry, &body, text);
     hand_in(&sidecar, desk, &call, &texts, ready).await
 }
 
@@ -86,7 +87,8 @@ pub(super) async fn events(
         let event = events::structured(body, element.get().as_bytes()).map_err(|error| bad(error.to_string()))?;
         check_size(desk, event.payload.len())?;
         let id = desk.id(subject, events::key(&event.headers).as_deref());
-        let headers = joined(shared(call), &event.headers);
+        let mut headers = joined(shared(call), &event.headers);
+        events::traced(&mut headers);
         Ok((Message { subject: subject.clone(), headers, payload: event.payload }, id))
     };
     hand_in(sidecar, desk, call, &elements, ready).await
@@ -149,7 +151,7 @@ async fn hand_in<T>(
     Ok(Json(json!({ "messages": outcomes })).into_response())
 }
 
-fn element(desk: &Desk, call: &Call, body: &Bytes, text: &[u8]) -> Ready {
+fn element(desk: &Desk, call: &Call, carry: &[String], body: &Bytes, text: &[u8]) -> Ready {
     let element: Element<'_> = serde_json::from_slice(text).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
         bad(format!(
@@ -169,16 +171,20 @@ fn element(desk: &Desk, call: &Call, body: &Bytes, text: &[u8]) -> Ready {
     check_size(desk, payload.len())?;
     let mut headers = shared(call);
     for (name, value) in &element.headers {
+        // What is carried is what a call of its own would have carried; a reserved name is refused below.
+        let reserved = is_reserved(name).then(|| name.clone());
+        let Some(name) = reserved.or_else(|| spelling(name, carry)) else { continue };
         let values = match value {
             Value::Array(values) => values.as_slice(),
             single => std::slice::from_ref(single),
         };
         for value in values {
             let value = value.as_str().ok_or_else(|| bad("the value of a header is a text, or a list of texts"))?;
-            headers.append_by_plugin(name, value).map_err(|error| bad(error.to_string()))?;
+            headers.append_by_plugin(&name, value).map_err(|error| bad(error.to_string()))?;
         }
     }
     events::binary(&headers).map_err(|error| bad(error.to_string()))?;
+    events::traced(&mut headers);
     let id = desk.id(&subject, element.id.as_deref());
     Ok((Message { subject, headers, payload }, id))
 }

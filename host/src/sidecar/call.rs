@@ -191,12 +191,18 @@ pub(super) fn check_key(key: &str) -> Result<(), ()> {
 fn headers(headers: &HeaderMap, carry: &[String]) -> Result<Headers, Problem> {
     let mut carried = Headers::default();
     for (name, value) in headers {
-        let event = name.as_str().starts_with(EVENT_PREFIX).then(|| name.as_str().to_owned());
-        let always = CARRIED.iter().find(|(lower, _)| *lower == name.as_str()).map(|(_, spelt)| (*spelt).to_owned());
-        let asked = || carry.iter().find(|spelt| spelt.eq_ignore_ascii_case(name.as_str())).cloned();
-        if let Some(spelt) = event.or(always).or_else(asked) {
+        if let Some(spelt) = spelling(name.as_str(), carry) {
             carried.push(spelt, value_text(name, value)?);
         }
     }
     Ok(carried)
+}
+
+/// In which spelling messages carry a header of this name, if they do.
+pub(super) fn spelling(name: &str, carry: &[String]) -> Option<String> {
+    let lower = name.to_ascii_lowercase();
+    let always = CARRIED.iter().find(|(known, _)| *known == lower).map(|(_, spelt)| (*spelt).to_owned());
+    let asked = || carry.iter().find(|spelt| spelt.eq_ignore_ascii_case(&lower)).cloned();
+    let known = always.or_else(asked);
+    if lower.starts_with(EVENT_PREFIX) { Some(lower) } else { known }
 }

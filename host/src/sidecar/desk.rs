@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use serde_json::json;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
@@ -97,7 +98,7 @@ impl Desk {
             delivery: 1,
         };
         let handed = Handed { message, origin, reply, place, until };
-        let told = self.counter(of).take(handed).map_err(|error| not_taken(&error))?;
+        let told = self.counter(of).take(handed).map_err(|error| not_taken(&error, id))?;
         Ok(told.zip(until).map(|(told, until)| Told { id: id.to_owned(), until, told }))
     }
 
@@ -124,9 +125,11 @@ impl Told {
     }
 }
 
-fn not_taken(error: &NotTaken) -> Problem {
-    match error {
-        NotTaken::NoRule { .. } => Problem::new(axum::http::StatusCode::NOT_FOUND, error.to_string()),
-        NotTaken::Shut { after, .. } => unavailable(error.to_string(), *after),
-    }
+fn not_taken(error: &NotTaken, id: &str) -> Problem {
+    let reason = error.to_string();
+    let Some((rule, after)) = error.later() else {
+        return Problem::new(axum::http::StatusCode::NOT_FOUND, reason);
+    };
+    let outcomes = json!([{ "rule": rule.as_str(), "outcome": "unavailable", "reason": reason }]);
+    unavailable(reason, after).with("id", id.into()).with("outcomes", outcomes)
 }

@@ -161,6 +161,20 @@ pub(super) fn key(headers: &Headers) -> Option<String> {
     Some(format!("ce-{}", hex::encode(&hasher.finalize()[..16])))
 }
 
+/// Has the message go on in the trace that its event tells of (the Distributed Tracing extension), if its call is in none.
+pub(super) fn traced(headers: &mut Headers) {
+    let attribute = |name: &str| headers.get(&format!("{EVENT_PREFIX}{name}")).map(str::to_owned);
+    let (parent, state) = (attribute("traceparent"), attribute("tracestate"));
+    let Some(parent) = parent.filter(|_| headers.get("traceparent").is_none()) else { return };
+    // Without a parent of its own, it told of nothing.
+    headers.retain(|header| !header.name.eq_ignore_ascii_case("tracestate"));
+    headers.push("traceparent", parent);
+    // One that is percent-encoded is no `tracestate` as it stands, and a parent does without it.
+    if let Some(state) = state.filter(|state| !state.contains('%')) {
+        headers.push("tracestate", state);
+    }
+}
+
 fn check(headers: &Headers) -> Result<(), EventError> {
     for name in REQUIRED {
         let mut values = headers.iter().filter(|header| header.name.strip_prefix(EVENT_PREFIX) == Some(name));
@@ -264,6 +278,23 @@ mod tests {
         }
         assert_eq!(event(&format!(r#"{{{HEAD},"data":1,"data_base64":""}}"#)), Err(EventError::DataTwice));
         assert_eq!(event(&format!(r#"{{{HEAD},"data_base64":"*"}}"#)), Err(EventError::Base64));
+    }
+
+    #[test]
+    fn an_event_goes_on_in_its_trace_unless_its_call_is_in_one() {
+        let of = |told: &[(&'static str, &str)]| {
+            let mut headers = Headers::default();
+            told.iter().for_each(|(name, value)| headers.push(*name, *value));
+            traced(&mut headers);
+            [headers.get("traceparent"), headers.get("tracestate")].map(|value| value.map(str::to_owned))
+        };
+        let some = |text: &str| Some(text.to_owned());
+        let event = [("ce-traceparent", "00-a"), ("ce-tracestate", "a=1")];
+        assert_eq!(of(&event), [some("00-a"), some("a=1")]);
+        assert_eq!(of(&[&event[..], &[("tracestate", "of=nothing")]].concat()), [some("00-a"), some("a=1")]);
+        assert_eq!(of(&[&event[..], &[("traceparent", "00-b")]].concat()), [some("00-b"), None]);
+        assert_eq!(of(&[event[0], ("ce-tracestate", "a=%22")]), [some("00-a"), None]);
+        assert_eq!(of(&event[1..]), [None, None]);
     }
 
     #[test]

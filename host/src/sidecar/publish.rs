@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use axum::body::{Body, HttpBody};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router, middleware};
@@ -81,8 +81,12 @@ pub(super) struct Incoming {
     pub(super) place: Place,
 }
 
-/// The subject of a path.
-pub(super) fn of_path(path: Result<Path<String>, PathRejection>) -> Result<Subject, Problem> {
+/// The subject of a path. A `%` that encodes nothing would stand for itself, in a subject that nobody meant.
+pub(super) fn of_path(path: Result<Path<String>, PathRejection>, uri: &Uri) -> Result<Subject, Problem> {
+    let encodes = |rest: &str| rest.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+    if !uri.path().split('%').skip(1).all(encodes) {
+        return Err(bad("the path has a `%` without two hexadecimal digits behind it: a `%` itself is written `%25`"));
+    }
     let Path(text) = path.map_err(|_| bad("the subject in the path is not UTF-8"))?;
     subject(&text)
 }
@@ -93,7 +97,7 @@ async fn publish(
     request: Request,
 ) -> Result<Response, Problem> {
     let desk = sidecar.desk()?;
-    let subject = of_path(path)?;
+    let subject = of_path(path, request.uri())?;
     let (parts, body) = request.into_parts();
     let mut call = Call::read(&parts, &sidecar.settings)?;
     let (body, place) = call.body(&parts, body, desk, &sidecar.settings).await?;
@@ -121,7 +125,7 @@ pub(super) fn incoming(
     place: Place,
 ) -> Result<Incoming, Problem> {
     let (mut headers, payload) = (std::mem::take(&mut call.headers), body.clone());
-    let (headers, payload) = if call.media_type == events::STRUCTURED {
+    let (mut headers, payload) = if call.media_type == events::STRUCTURED {
         let event = events::structured(body, body).map_err(|error| bad(error.to_string()))?;
         headers.retain(|header| !header.name.starts_with(super::call::EVENT_PREFIX) && header.name != "Content-Type");
         (joined(headers, &event.headers), event.payload)
@@ -129,6 +133,7 @@ pub(super) fn incoming(
         (headers, payload)
     };
     let event = events::binary(&headers).map_err(|error| bad(error.to_string()))?;
+    events::traced(&mut headers);
     let key = call.key.take().or_else(|| events::key(&headers).filter(|_| event));
     let id = desk.id(&subject, key.as_deref());
     check_size(desk, payload.len())?;

@@ -29,7 +29,7 @@ pub(super) async fn request(
     request: Request,
 ) -> Result<Response, Problem> {
     let desk = sidecar.desk()?;
-    let subject = of_path(path)?;
+    let subject = of_path(path, request.uri())?;
     let (parts, body) = request.into_parts();
     let mut call = Call::read(&parts, &sidecar.settings)?;
     if call.respond_async || call.media_type == events::BATCHED {

@@ -19,7 +19,7 @@ use url::form_urlencoded;
 
 use crate::admin::Problem;
 use crate::outlets::queue::{Handed, Heard, MAX_SUBSCRIBERS, Subscriber, Verdict};
-use crate::outlets::{Content, Queue};
+use crate::outlets::{Content, Queue, is_credential};
 use crate::pipeline::{headers_json, raw_json};
 use crate::rules::duration;
 
@@ -108,11 +108,13 @@ fn events(subscriber: Subscriber, prefix: String) -> impl Stream<Item = Result<E
 
 fn event(id: &str, content: &Content) -> Event {
     let payload = raw_json(&content.payload);
+    let mut headers = content.headers.clone();
+    headers.retain(|header| !is_credential(&header.name));
     let body = EventBody {
         id,
         message_id: &content.message_id,
         subject: content.headers.get("Trackside-Subject"),
-        headers: headers_json(&content.headers),
+        headers: headers_json(&headers),
         payload_base64: payload.is_none().then(|| STANDARD.encode(&content.payload)),
         payload,
     };

@@ -84,6 +84,12 @@ impl PostError {
         matches!(self, Self::Missing { .. } | Self::Resting { .. })
     }
 
+    /// Whether the service has more to do than it can, which is no failure of it.
+    #[must_use]
+    pub fn is_back_pressure(&self) -> bool {
+        matches!(self, Self::Status { status, .. } if *status == StatusCode::TOO_MANY_REQUESTS)
+    }
+
     /// After how long to come again, if the service said so.
     #[must_use]
     pub fn after(&self) -> Option<Duration> {
