@@ -9,7 +9,7 @@ use crate::names::PluginName;
 use crate::pipeline::Runner;
 use crate::plan::{Compiler, Plan};
 use crate::plugins::{CompileIn, Engine, EngineSettings, Instances, KeyValue, MemoryStore};
-use crate::rules::{self, FileSet, Grant, Look, Problem, Report, Rules};
+use crate::rules::{self, Config, FileSet, Grant, Look, Problem, Report, Rules};
 use crate::supply;
 use crate::telemetry::{Build, Metrics};
 
@@ -76,7 +76,7 @@ impl Offline {
         let (mut rules, warnings) = rules::load_from(files).map_err(|report| everything_wrong(files, report))?;
         adapt(&mut rules);
         let failed = |failure: Failure| Report(vec![Problem::error(failure.to_string())]);
-        let engine = engine(&rules, store).map_err(failed)?;
+        let engine = engine(&rules.config, store).map_err(failed)?;
         let mut compiler = Compiler::new(engine.clone(), Metrics::new(BUILD));
         let plan = compiler.compile(&rules).map_err(|mut report| {
             report.0.splice(0..0, warnings.iter().cloned());
@@ -159,7 +159,7 @@ pub fn load(directory: &Path) -> Result<(Rules, Vec<Problem>), Failure> {
 /// What is wrong with the files, and with that what the plugins have to say about the rules that are right so far.
 fn everything_wrong(files: &FileSet, mut report: Report) -> Report {
     if let Some(sound) = rules::sound_part(files).filter(|sound| !sound.rules.is_empty()) {
-        let compiled = engine(&sound, Arc::new(MemoryStore::default()))
+        let compiled = engine(&sound.config, Arc::new(MemoryStore::default()))
             .map(|engine| Compiler::new(engine, Metrics::new(BUILD)).compile(&sound));
         if let Ok(Err(further)) = compiled {
             report.0.extend(further.0);
@@ -169,11 +169,11 @@ fn everything_wrong(files: &FileSet, mut report: Report) -> Report {
 }
 
 /// The engine that a configuration asks for.
-pub(super) fn engine(rules: &Rules, store: Arc<dyn KeyValue>) -> Result<Engine, Failure> {
+pub(super) fn engine(config: &Config, store: Arc<dyn KeyValue>) -> Result<Engine, Failure> {
     start(EngineSettings {
-        cache: supply::cache_folder(&rules.config.runtime),
+        cache: supply::cache_folder(&config.runtime),
         compile_in: CompileIn::child_of_this_program(),
-        json: rules.config.runtime.json_limits(),
+        json: config.runtime.json_limits(),
         store,
         ..EngineSettings::default()
     })

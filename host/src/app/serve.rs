@@ -15,7 +15,7 @@ use crate::control::{Control, Controller, FileWatch, Wanted, follow_hangups};
 use crate::pipeline::{Lanes, LanesSettings, Runner, Taps};
 use crate::plan::{Live, Loaded};
 use crate::plugins::{Engine, Instances, KeyValue};
-use crate::rules::{Auth, Config};
+use crate::rules::{Auth, Config, Rules};
 use crate::sidecar::{self, Sidecar};
 use crate::telemetry::supervisor::{self, Progress};
 use crate::telemetry::{Condition, Metrics, Readiness};
@@ -84,36 +84,37 @@ struct Host {
 impl Host {
     async fn start(directory: PathBuf, options: RunOptions) -> Result<Self, Failure> {
         let watching = directory.clone();
-        let (mut rules, _) = blocking(move || load(&watching)).await?;
+        // Its rules are parsed anew with what they refer to, and would take as much memory a second time until then.
+        let (Rules { mut config, .. }, _) = blocking(move || load(&watching)).await?;
         // Reloads compare what the files say, whatever the servers are that `dev` uses.
-        let as_written = rules.config.clone();
+        let as_written = config.clone();
         if let Some(servers) = options.servers {
-            rules.config.nats.servers = servers;
-            rules.config.nats.auth = Auth::None;
-            rules.config.nats.tls = None;
+            config.nats.servers = servers;
+            config.nats.auth = Auth::None;
+            config.nats.tls = None;
         }
         let store = Arc::new(ServerStore::default());
-        let engine = engine(&rules, Arc::clone(&store) as Arc<dyn KeyValue>)?;
+        let engine = engine(&config, Arc::clone(&store) as Arc<dyn KeyValue>)?;
         let metrics = Metrics::new(BUILD);
         let readiness = Readiness::new();
-        for name in rules.config.sources.keys() {
+        for name in config.sources.keys() {
             readiness.set(Condition::Source(name.clone()), Err("not open yet".to_owned()));
         }
         // A secret that is missing is told before anything listens.
-        backbone::check(&rules.config.nats, &directory).map_err(|error| Failure::new(error.to_string()))?;
-        let (tracer, traces) = traces::start(&rules.config, &directory, &metrics)?.unzip();
+        backbone::check(&config.nats, &directory).map_err(|error| Failure::new(error.to_string()))?;
+        let (tracer, traces) = traces::start(&config, &directory, &metrics)?.unzip();
         let mut background = JoinSet::new();
         background.spawn(supervisor::follow(readiness.clone()));
         let (control, live, loader) =
             control(&directory, &as_written, &engine, (&metrics, &readiness), &mut background).await?;
         readiness.set(Condition::Revision, Ok(()));
-        let desk = desk_of(&rules.config, &engine);
+        let desk = desk_of(&config, &engine);
         let (looking, telling) = ((&live, &options.taps), (&metrics, &readiness, &desk));
-        serve_admin(&rules.config, &control, &loader, telling, looking, &mut background).await?;
-        let sidecar = serve_sidecar(&rules.config, &loader, &readiness, &mut background).await?;
+        serve_admin(&config, &control, &loader, telling, looking, &mut background).await?;
+        let sidecar = serve_sidecar(&config, &loader, &readiness, &mut background).await?;
 
         let connection =
-            backbone::connect(&rules.config.nats, &directory).await.map_err(|error| Failure::new(error.to_string()))?;
+            backbone::connect(&config.nats, &directory).await.map_err(|error| Failure::new(error.to_string()))?;
         follow_connection(&connection, &metrics, &readiness, &mut background);
         store.connected(&connection);
         desk.servers.get_or_init(|| connection.clone());
@@ -122,7 +123,7 @@ impl Host {
         ensured.map_err(|error| Failure::new(error.to_string()))?;
         let ensured = connection.buckets().ensure(&buckets, options.make_streams).await;
         ensured.map_err(|error| Failure::new(error.to_string()))?;
-        let opened = sources::open(&connection, &rules.config).await?;
+        let opened = sources::open(&connection, &config).await?;
 
         let settings = LanesSettings {
             publisher: connection.publisher(),
@@ -130,7 +131,7 @@ impl Host {
             readiness: readiness.clone(),
             live: live.clone(),
         };
-        let lanes = Lanes::start(runners(&rules.config, &engine), &settings)
+        let lanes = Lanes::start(runners(&config, &engine), &settings)
             .map_err(|error| Failure::new(format!("the lanes cannot start: {error}")))?;
         let (read, scheduler, taps) = (live.clone(), lanes.scheduler(), options.taps.clone());
         metrics.read_from(move || gauges::read(&read, &scheduler, &taps));
@@ -144,10 +145,10 @@ impl Host {
             tracer,
         };
         if let Some(sidecar) = &sidecar {
-            sidecar.open(desk::desk(&rules.config, &feed).await?);
+            sidecar.open(desk::desk(&config, &feed).await?);
         }
-        let sources = Sources::start(opened, &rules.config, &feed);
-        Ok(Self { config: rules.config, connection, readiness, sources, sidecar, lanes, loader, traces, background })
+        let sources = Sources::start(opened, &config, &feed);
+        Ok(Self { config, connection, readiness, sources, sidecar, lanes, loader, traces, background })
     }
 
     /// Runs until it is to stop.

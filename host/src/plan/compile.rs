@@ -32,7 +32,7 @@ pub struct Compiler {
     engine: Engine,
     metrics: Metrics,
     plugins: HashMap<PluginName, Arc<Plugin>>,
-    stages: HashMap<StageKey, Known>,
+    stages: HashMap<Arc<StageKey>, Known>,
     standing: Standing,
 }
 
@@ -175,7 +175,7 @@ impl Compiler {
     ) -> Stages {
         let mut stages = Stages::default();
         let known = granted_secrets(rules, plugins, problems);
-        let mut wanted: HashMap<StageKey, Wanted<'_>> = HashMap::new();
+        let mut wanted: HashMap<Arc<StageKey>, Wanted<'_>> = HashMap::new();
         for rule in &rules.rules {
             let routes: Vec<String> = rule.routes.keys().map(ToString::to_string).collect();
             let mut keys = Vec::with_capacity(rule.stages.len());
@@ -198,14 +198,14 @@ impl Compiler {
                     continue;
                 }
                 let config = with.to_string();
-                let key = StageKey {
+                let entry = wanted.entry(Arc::new(StageKey {
                     plugin: stage.plugin.clone(),
                     component: *plugin.digest(),
                     settings: settings_digest(&config, &granted),
                     routes: routes.clone(),
-                };
-                wanted.entry(key.clone()).or_insert(Wanted { rule, stage, config, secrets, granted });
-                keys.push(key);
+                }));
+                keys.push(Arc::clone(entry.key()));
+                entry.or_insert(Wanted { rule, stage, config, secrets, granted });
             }
             stages.of_rules.push(keys);
         }
@@ -364,8 +364,8 @@ fn refused_reference<'e>(with: &'e serde_json::Value, error: &'e str) -> Option<
 /// The stages of a plan: which each rule has, and what they are.
 #[derive(Default)]
 struct Stages {
-    of_rules: Vec<Vec<StageKey>>,
-    known: HashMap<StageKey, Known>,
+    of_rules: Vec<Vec<Arc<StageKey>>>,
+    known: HashMap<Arc<StageKey>, Known>,
 }
 
 /// The digest of everything that decides what becomes of a message, secrets included: a changed key is another
