@@ -4,7 +4,6 @@
 //! A leaf beside `backbone`: it knows messages, and neither rules' files nor plans. What is here outlives revisions, as
 //! breakers do: a plan has handles to it.
 
-pub mod cloudevents;
 pub mod queue;
 pub mod service;
 

@@ -10,15 +10,16 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::admin::Problem;
 use crate::backbone::{Awaited, Reply};
+use crate::events::{BATCHED, PREFIX};
 use crate::message::{Message, Subject, is_reserved};
 use crate::outlets::Content;
 use crate::pipeline::{Ended, Kept, Part, Report};
 
 use super::answer::{Judged, late};
-use super::call::{Call, EVENT_PREFIX, bad};
+use super::call::{Call, bad};
 use super::desk::{Desk, Of};
 use super::publish::{Incoming, incoming, of_path};
-use super::{RETRY_AFTER, Sidecar, events, unavailable};
+use super::{RETRY_AFTER, Sidecar, unavailable};
 
 /// Headers of a reply that the answer has, beside those of CloudEvents and those that `carry-headers` names.
 const PASSED_ON: [&str; 3] = ["traceparent", "tracestate", "baggage"];
@@ -32,7 +33,7 @@ pub(super) async fn request(
     let subject = of_path(path, request.uri())?;
     let (parts, body) = request.into_parts();
     let mut call = Call::read(&parts, &sidecar.settings)?;
-    if call.respond_async || call.media_type == events::BATCHED {
+    if call.respond_async || call.media_type == BATCHED {
         return Err(bad("a request has one answer, and is there to wait for it"));
     }
     // Before anything is asked: an answer that no rule may let through is none.
@@ -150,7 +151,7 @@ fn answer(content: Content, id: &str, carry: &[String]) -> Response {
     map.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     for header in &headers {
         let lower = header.name.to_ascii_lowercase();
-        let passed = lower.starts_with(EVENT_PREFIX)
+        let passed = lower.starts_with(PREFIX)
             || PASSED_ON.contains(&lower.as_str())
             || carry.iter().any(|name| name.eq_ignore_ascii_case(&lower));
         let (name, value) = (HeaderName::try_from(&lower), HeaderValue::try_from(&header.value));

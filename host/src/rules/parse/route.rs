@@ -3,9 +3,10 @@
 use toml::de::DeValue;
 
 use super::{Known, name};
+use crate::events::EventMode;
 use crate::names::QueueName;
 use crate::rules::error::Problem;
-use crate::rules::model::{CALLER, Confirm, EventMode, SUBSCRIBERS_PREFIX, Target};
+use crate::rules::model::{CALLER, Confirm, SUBSCRIBERS_PREFIX, Target};
 use crate::rules::reference;
 use crate::rules::suggest;
 use crate::rules::table::{File, Table};
@@ -13,8 +14,7 @@ use crate::rules::template::{ServiceAddress, Template, UrlTemplate};
 use crate::rules::values::{self, Node};
 
 /// The keys of which a route has one, each with those that belong to it alone.
-const KINDS: [(&str, &[&str]); 3] =
-    [("subject", &["confirm"]), ("url", &["timeout", "events"]), ("subscribers", &["ack-wait"])];
+const KINDS: [(&str, &[&str]); 3] = [("subject", &["confirm"]), ("url", &["timeout"]), ("subscribers", &["ack-wait"])];
 
 /// Where a route leads, written as one text or as a table.
 pub(super) fn route(file: File<'_>, key: &str, node: &Node<'_>, known: Option<&Known>) -> Option<Target> {
@@ -28,7 +28,10 @@ pub(super) fn route(file: File<'_>, key: &str, node: &Node<'_>, known: Option<&K
         DeValue::String(text) if text.starts_with(SUBSCRIBERS_PREFIX) => {
             subscribers(&short, &text[SUBSCRIBERS_PREFIX.len()..], node, known)
         }
-        _ => template(file, key, node).map(|template| Target::Subject { template, confirm: Confirm::Auto }),
+        _ => {
+            let template = template(file, key, node)?;
+            Some(Target::Subject { template, confirm: Confirm::Auto, events: None })
+        }
     }
 }
 
@@ -58,7 +61,8 @@ fn long(table: &Table<'_>, known: Option<&Known>) -> Option<Target> {
                 "flush" => Confirm::Flush,
                 _ => Confirm::Auto,
             };
-            Some(Target::Subject { template: template(table.file, kind, node)?, confirm })
+            let template = template(table.file, kind, node)?;
+            Some(Target::Subject { template, confirm, events: events(table) })
         }
     }
 }
@@ -83,8 +87,16 @@ fn service(table: &Table<'_>, key: &str, node: &Node<'_>, known: Option<&Known>)
         };
         table.file.error(node.span(), message, help);
     }
-    let events = if table.word("events") == "structured" { EventMode::Structured } else { EventMode::Binary };
-    Some(Target::Service { url, timeout: table.duration("timeout"), events })
+    Some(Target::Service { url, timeout: table.duration("timeout"), events: events(table) })
+}
+
+/// How outputs are written as CloudEvents.
+fn events(table: &Table<'_>) -> Option<EventMode> {
+    match table.word("events") {
+        "binary" => Some(EventMode::Binary),
+        "structured" => Some(EventMode::Structured),
+        _ => None,
+    }
 }
 
 fn subscribers(table: &Table<'_>, text: &str, node: &Node<'_>, known: Option<&Known>) -> Option<Target> {
@@ -93,7 +105,7 @@ fn subscribers(table: &Table<'_>, text: &str, node: &Node<'_>, known: Option<&Kn
         table.file.error(node.span(), "nobody can subscribe: there is no sidecar", help);
     }
     let queue = name(table.file, "subscription", text, node.span(), QueueName::new)?;
-    Some(Target::Subscribers { queue, ack_wait: table.duration("ack-wait") })
+    Some(Target::Subscribers { queue, ack_wait: table.duration("ack-wait"), events: events(table) })
 }
 
 /// A subject template.

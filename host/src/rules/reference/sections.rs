@@ -725,10 +725,11 @@ pub(in crate::rules) static ROUTE: Section = Section {
         ),
         key(
             "events",
-            OneOf(&["binary", "structured"]),
-            Value("\"binary\""),
-            "With `url`: how CloudEvents 1.0 are written. `binary`: attributes stay headers, the payload is the body. \
-             `structured`: the body is `application/cloudevents+json`, for every message.",
+            OneOf(&["as-they-are", "binary", "structured"]),
+            Value("\"as-they-are\""),
+            "How outputs are written as CloudEvents 1.0. `binary`: attributes are headers `ce-…`, the payload is the data. \
+             `structured`: the payload is `application/cloudevents+json`. What is an event in another mode is converted, and \
+             what is none becomes one; see [sidecar-out.md](sidecar-out.md#cloudevents). `as-they-are` changes nothing.",
         ),
         key(
             "subscribers",
