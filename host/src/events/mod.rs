@@ -166,6 +166,19 @@ fn list(payload: &Bytes, mode: EventMode) -> Result<Vec<&[u8]>, EventError> {
     }
 }
 
+/// The headers and the payload of a message, and in binary mode if it is an event in another one.
+///
+/// # Errors
+/// As [`check`].
+pub(crate) fn unwrapped(headers: &Headers, payload: &Bytes) -> Result<(Headers, Bytes), EventError> {
+    if Form::of(headers)? == Form::Message {
+        return Ok((headers.clone(), payload.clone()));
+    }
+    // An event of another mode is complete, and lacks nothing.
+    let defaults = Defaults { id: "", source: String::new(), kind: "", time: String::new() };
+    converted(headers, payload, EventMode::Binary, &defaults)
+}
+
 /// How a message says that it is an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
@@ -181,8 +194,7 @@ impl Form {
         match kind.as_str() {
             STRUCTURED => Ok(Self::Structured),
             BATCHED => Ok(Self::Batched),
-            // NATS binding, 3.1: what begins so is an event, in whatever format.
-            other if other.starts_with(FAMILY) => Err(EventError::Format),
+            other if is_event(other) => Err(EventError::Format),
             _ => Ok(Self::Message),
         }
     }
@@ -334,13 +346,17 @@ fn batch(events: impl IntoIterator<Item = Vec<u8>>) -> Bytes {
 }
 
 /// Batches as one.
-#[cfg(test)]
 pub(crate) fn joined<'b>(batches: impl IntoIterator<Item = &'b Bytes>) -> Bytes {
     batch(batches.into_iter().map(|batch| batch[1..batch.len() - 1].to_vec()))
 }
 
 fn is_content_type(name: &str) -> bool {
     name.eq_ignore_ascii_case(CONTENT_TYPE)
+}
+
+/// Whether a media type is that of events, in whatever format (NATS binding, 3.1).
+pub(crate) fn is_event(media_type: &str) -> bool {
+    media_type.starts_with(FAMILY)
 }
 
 /// A media type without its parameters, in lower case.

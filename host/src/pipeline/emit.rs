@@ -4,7 +4,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::backbone::{Outgoing, Pending, PublishError, Publisher};
-use crate::events::{Defaults, converted};
+use crate::events::{Defaults, EventMode, converted};
 use crate::message::{Headers, Message, Origin};
 use crate::names::Revision;
 use crate::outlets::{Content, Post};
@@ -244,8 +244,10 @@ impl Stamped {
             Address::Subject { subject, confirm, .. } => {
                 Way::Nats(Outgoing { subject, reply: None, headers, payload, confirm, message_id })
             }
-            Address::Service { service, path, timeout, .. } => {
-                let post = Post { path, headers, payload, message_id, timeout };
+            Address::Service { service, path, timeout, events, batch, .. } => {
+                let batch = (events == Some(EventMode::Batched)).then_some(batch);
+                let message_id = batch.is_none().then_some(message_id);
+                let post = Post { path, headers, payload, message_id, timeout, batch };
                 Way::Elsewhere(Underway::Posting(service, Box::new(post)))
             }
             Address::Subscribers { queue, ack_wait, .. } => {

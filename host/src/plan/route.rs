@@ -8,7 +8,7 @@ use crate::events::{self, EventError, EventMode};
 use crate::message::{Message, Subject};
 use crate::names::RouteName;
 use crate::outlets::{Outlets, Queue, Service};
-use crate::rules::{CALLER, Confirm, RenderError, SUBSCRIBERS_PREFIX, Target, Template, UrlTemplate};
+use crate::rules::{BatchBounds, CALLER, Confirm, RenderError, SUBSCRIBERS_PREFIX, Target, Template, UrlTemplate};
 use crate::telemetry::RouteMetrics;
 
 use super::Breaker;
@@ -48,6 +48,8 @@ pub enum RouteTo {
         timeout: Duration,
         /// How it is written as a CloudEvent, if it has to be one.
         events: Option<EventMode>,
+        /// How much goes in one request, if it goes in batches.
+        batch: BatchBounds,
     },
     /// To whoever subscribes.
     Subscribers {
@@ -86,6 +88,8 @@ pub enum Address {
         timeout: Duration,
         /// How it is written as a CloudEvent, if it has to be one.
         events: Option<EventMode>,
+        /// How much goes in one request, if it goes in batches.
+        batch: BatchBounds,
         /// The subject of the message that it comes from.
         about: Subject,
     },
@@ -121,11 +125,12 @@ impl RouteTo {
             Target::Subject { template, confirm, events } => {
                 Self::Subject { template: template.clone(), confirm: *confirm, events: *events }
             }
-            Target::Service { url, timeout, events } => Self::Service {
+            Target::Service { url, timeout, events, batch } => Self::Service {
                 service: outlets.service(url.address(), concurrency),
                 url: url.clone(),
                 timeout: *timeout,
                 events: *events,
+                batch: *batch,
             },
             Target::Subscribers { queue, ack_wait, events } => {
                 Self::Subscribers { queue: outlets.queue(queue), ack_wait: *ack_wait, events: *events }
@@ -149,11 +154,12 @@ impl RouteTo {
                 let subject = template.render(message, limits)?;
                 Address::Subject { subject, confirm: *confirm, events: *events, about }
             }
-            Self::Service { service, url, timeout, events } => Address::Service {
+            Self::Service { service, url, timeout, events, batch } => Address::Service {
                 service: Arc::clone(service),
                 path: url.render(message, limits)?,
                 timeout: *timeout,
                 events: *events,
+                batch: *batch,
                 about,
             },
             Self::Subscribers { queue, ack_wait, events } => {

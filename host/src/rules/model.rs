@@ -562,6 +562,8 @@ pub enum Target {
         timeout: Duration,
         /// How outputs are written as CloudEvents; `None` leaves them as they are.
         events: Option<EventMode>,
+        /// How much of them goes in one request, if they go in batches.
+        batch: BatchBounds,
     },
     /// To services that subscribe.
     Subscribers {
@@ -574,6 +576,15 @@ pub enum Target {
     },
     /// Back to the service that made the request; of rules that take replies.
     Caller,
+}
+
+/// How much goes in one batch of CloudEvents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct BatchBounds {
+    /// How many events.
+    pub events: usize,
+    /// How many bytes the body may have. One event that is longer goes alone.
+    pub bytes: usize,
 }
 
 impl Target {

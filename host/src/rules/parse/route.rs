@@ -6,7 +6,7 @@ use super::{Known, name};
 use crate::events::EventMode;
 use crate::names::QueueName;
 use crate::rules::error::Problem;
-use crate::rules::model::{CALLER, Confirm, SUBSCRIBERS_PREFIX, Target};
+use crate::rules::model::{BatchBounds, CALLER, Confirm, SUBSCRIBERS_PREFIX, Target};
 use crate::rules::reference;
 use crate::rules::suggest;
 use crate::rules::table::{File, Table};
@@ -14,7 +14,8 @@ use crate::rules::template::{ServiceAddress, Template, UrlTemplate};
 use crate::rules::values::{self, Node};
 
 /// The keys of which a route has one, each with those that belong to it alone.
-const KINDS: [(&str, &[&str]); 3] = [("subject", &["confirm"]), ("url", &["timeout"]), ("subscribers", &["ack-wait"])];
+const KINDS: [(&str, &[&str]); 3] =
+    [("subject", &["confirm"]), ("url", &["timeout", "batch-events", "batch-bytes"]), ("subscribers", &["ack-wait"])];
 
 /// Where a route leads, written as one text or as a table.
 pub(super) fn route(file: File<'_>, key: &str, node: &Node<'_>, known: Option<&Known>) -> Option<Target> {
@@ -87,7 +88,17 @@ fn service(table: &Table<'_>, key: &str, node: &Node<'_>, known: Option<&Known>)
         };
         table.file.error(node.span(), message, help);
     }
-    Some(Target::Service { url, timeout: table.duration("timeout"), events: events(table) })
+    let events = events(table);
+    for key in ["batch-events", "batch-bytes"].into_iter().filter(|key| table.has(key)) {
+        if events != Some(EventMode::Batched) {
+            let problem = Problem::error(format!("`{key}` belongs to a route with `events = \"batched\"`"));
+            let help = "take it out, or write events = \"batched\"";
+            table.file.problems.push(problem.at(table.key_location(key)).help(help));
+        }
+    }
+    let batch =
+        BatchBounds { events: table.number("batch-events"), bytes: table.size("batch-bytes").unwrap_or_default() };
+    Some(Target::Service { url, timeout: table.duration("timeout"), events, batch })
 }
 
 /// How outputs are written as CloudEvents.
@@ -95,6 +106,14 @@ fn events(table: &Table<'_>) -> Option<EventMode> {
     match table.word("events") {
         "binary" => Some(EventMode::Binary),
         "structured" => Some(EventMode::Structured),
+        "batched" => {
+            if !table.has("url") {
+                let problem = Problem::error("batches go to services alone: NATS and subscribers have single events");
+                let help = "write events = \"structured\" or events = \"binary\"";
+                table.file.problems.push(problem.at(table.key_location("events")).help(help));
+            }
+            Some(EventMode::Batched)
+        }
         _ => None,
     }
 }
