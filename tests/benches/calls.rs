@@ -10,8 +10,8 @@ use std::hint::black_box;
 
 use bytes::Bytes;
 use criterion::{Criterion, criterion_group, criterion_main};
+use trackside::message::SubjectIndex;
 use trackside::message::SubjectPattern;
-use trackside::plan::SubjectIndex;
 use trackside::plugins::{Engine, EngineSettings, Instances};
 use trackside::rules::{Isolation, Template};
 use trackside_json::{Limits, Match, Replacement, Selector, replace};

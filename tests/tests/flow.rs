@@ -66,7 +66,8 @@ fn a_loop_between_rules_is_told() {
     let setup = Setup::new("nats://127.0.0.1:1", "[sources.a]\nsubject = \"a.>\"\n[sources.b]\nsubject = \"b.>\"\n");
     let rule = |name: &str, to: &str| {
         format!(
-            "[[rule]]\nname = \"{name}\"\nsource = \"{name}\"\nsubject = \"{name}.*\"\nroutes = {{ default = \"{to}.x\" }}\n\
+            "[[rule]]\nname = \"{name}\"\nsource = \"{name}\"\nsubject = \"{name}.*\"\n\
+             routes = {{ default = \"{to}.x\", out = \"c.x\" }}\n\
              on-failure = {{ dead-letter = \"dead.{name}\" }}\n"
         )
     };

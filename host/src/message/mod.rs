@@ -2,12 +2,14 @@
 //! rules and no plugins.
 
 mod headers;
+mod index;
 mod mismatch;
 mod subject;
 
 use bytes::Bytes;
 
 pub use headers::{Header, HeaderError, Headers, is_reserved};
+pub use index::SubjectIndex;
 pub use mismatch::Mismatch;
 pub use subject::{MAX_SUBJECT_BYTES, Subject, SubjectError, SubjectPattern};
 

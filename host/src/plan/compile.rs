@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sha2::{Digest, Sha256};
 
+use crate::message::SubjectIndex;
 use crate::names::{PluginName, Revision, SecretName};
 use crate::outlets::Outlets;
 use crate::plugins::{ConfiguredStage, Engine, Plugin, PluginSource, StageSecrets};
@@ -23,7 +24,7 @@ use super::granted::granted_secrets;
 use super::keys::letter_keys;
 use super::standard::standard_plugin;
 use super::standing::Standing;
-use super::{Plan, RoutePlan, RouteTo, RulePlan, SourcePlan, StagePlan, SubjectIndex};
+use super::{Plan, RoutePlan, RouteTo, RulePlan, SourcePlan, StagePlan};
 
 /// Compiles plans, and remembers plugins and stages of the last one so that what has not changed is taken over.
 #[derive(Debug)]

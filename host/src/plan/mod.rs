@@ -5,7 +5,6 @@ mod breaker;
 mod compile;
 mod gate;
 mod granted;
-mod index;
 mod keys;
 mod live;
 mod loaded;
@@ -16,7 +15,7 @@ mod standing;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::message::SubjectPattern;
+use crate::message::{SubjectIndex, SubjectPattern};
 use crate::names::{PluginName, Revision, RuleName, SourceName};
 use crate::outlets::Service;
 use crate::plugins::ConfiguredStage;
@@ -27,7 +26,6 @@ use crate::telemetry::{Histogram, PluginMetrics, RuleMetrics, SourceMetrics, Thr
 pub use breaker::{Breaker, Pass, Probe};
 pub use compile::Compiler;
 pub use gate::Gate;
-pub use index::SubjectIndex;
 pub use live::{Live, Pinned};
 pub use loaded::{Loaded, View};
 pub use route::{Address, RoutePlan, RouteTo};

@@ -186,28 +186,37 @@ impl Template {
     /// for tokens that the subject does not have.
     #[must_use]
     pub fn filled_from(&self, subject: &Subject) -> String {
-        let Body::Tokens { tokens, .. } = &*self.body else { return self.text.to_string() };
-        let piece = |piece: &Piece| match piece {
-            Piece::Subject(position) => subject.token(*position).map_or_else(|| piece.to_string(), str::to_owned),
-            piece => piece.to_string(),
+        let token = |pieces: &[Piece]| {
+            let piece = |piece: &Piece| piece.known(subject).map_or_else(|| piece.to_string(), str::to_owned);
+            pieces.iter().map(piece).collect()
         };
-        let token = |pieces: &Vec<Piece>| pieces.iter().map(piece).collect::<String>();
-        tokens.iter().map(token).collect::<Vec<_>>().join(".")
+        self.tokens(token)
+    }
+
+    /// The same as a pattern: `*` for each token of which a message's subject does not say all.
+    pub(super) fn pattern_from(&self, subject: &Subject) -> String {
+        let token = |pieces: &[Piece]| {
+            let known: Option<String> = pieces.iter().map(|piece| piece.known(subject)).collect();
+            known.unwrap_or_else(|| "*".to_owned())
+        };
+        self.tokens(token)
+    }
+
+    /// Its tokens, each as `token` writes it.
+    fn tokens(&self, token: impl Fn(&[Piece]) -> String) -> String {
+        match &*self.body {
+            Body::Literal(subject) => subject.as_str().to_owned(),
+            Body::Tokens { tokens, .. } => tokens.iter().map(|pieces| token(pieces)).collect::<Vec<_>>().join("."),
+        }
     }
 
     /// All subjects that the template can make, and perhaps some more: `*` for each token with a placeholder.
     #[must_use]
     pub fn pattern(&self) -> SubjectPattern {
-        let text = match &*self.body {
-            Body::Literal(subject) => subject.as_str().to_owned(),
-            Body::Tokens { tokens, .. } => {
-                let token = |pieces: &Vec<Piece>| match pieces.as_slice() {
-                    [Piece::Literal(text)] => text.clone(),
-                    _ => "*".to_owned(),
-                };
-                tokens.iter().map(token).collect::<Vec<_>>().join(".")
-            }
-        };
+        let text = self.tokens(|pieces| match pieces {
+            [Piece::Literal(text)] => text.clone(),
+            _ => "*".to_owned(),
+        });
         SubjectPattern::new(&text).expect("literal tokens were checked, and `*` is a token of patterns")
     }
 
@@ -236,6 +245,17 @@ impl Template {
         let Body::Tokens { tokens, .. } = &*self.body else { return 0 };
         let position = |piece: &Piece| if let Piece::Subject(position) = piece { *position } else { 0 };
         tokens.iter().flatten().map(position).max().unwrap_or(0)
+    }
+}
+
+impl Piece {
+    /// Its text, as far as a message's subject is enough to know it.
+    fn known<'p>(&'p self, subject: &'p Subject) -> Option<&'p str> {
+        match self {
+            Self::Literal(text) => Some(text),
+            Self::Subject(position) => subject.token(*position),
+            Self::Header(_) | Self::Json(..) => None,
+        }
     }
 }
 

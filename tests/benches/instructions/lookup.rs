@@ -2,8 +2,8 @@
 
 use std::hint::black_box;
 
+use trackside::message::SubjectIndex;
 use trackside::message::SubjectPattern;
-use trackside::plan::SubjectIndex;
 use trackside::rules::Template;
 use trackside_json::Limits;
 

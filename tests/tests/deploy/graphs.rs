@@ -6,12 +6,13 @@ use trackside_tests::{Example, Setup, command};
 /// Subjects may have most visible characters, and most of these mean something to somebody.
 const HARD: &str = "a.\"b\"<c&amp;[d](e)|f|#g;\\\\h'i`j%%k$l.end";
 
-/// Rules that lead from subjects of such characters to such, and round in a circle.
+/// Rules that lead from subjects of such characters to such, and round in a circle that has a way out.
 fn hard() -> Setup {
     let setup = Setup::new("nats://127.0.0.1:1", "[sources.a]\nsubject = \"a.>\"\n[sources.b]\nsubject = \"b.>\"\n");
     let rule = |name: &str, subject: &str, to: &str| {
         format!(
-            "[[rule]]\nname = \"{name}\"\nsource = \"{name}\"\nsubject = '''{subject}'''\nroutes = {{ default = '''{to}''' }}\n\
+            "[[rule]]\nname = \"{name}\"\nsource = \"{name}\"\nsubject = '''{subject}'''\n\
+             routes = {{ default = '''{to}''', out = 'c.{name}' }}\n\
              on-failure = {{ dead-letter = \"dead.{name}\" }}\n"
         )
     };

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::ParsedConfig;
+use super::circles;
 use super::rule::Parsed;
 use crate::message::SubjectPattern;
 use crate::names::{RuleName, SourceName};
@@ -41,6 +42,9 @@ pub(super) fn check(parsed: Vec<Parsed>, config: Option<&ParsedConfig>, problems
     }
     let rules: Vec<Rule> = parsed.into_iter().map(|parsed| parsed.rule).collect();
     check_names(&rules, problems);
+    if let Some(config) = config.and_then(|config| config.config.as_ref()) {
+        circles::check(&rules, config, problems);
+    }
     // What is not there may be what an error took out.
     if !problems.has_errors()
         && let Some(config) = config.and_then(|config| config.config.as_ref())
@@ -173,7 +177,7 @@ fn check_names(rules: &[Rule], problems: &Problems) {
 }
 
 /// All subject templates of a rule, with what they are called.
-fn outputs(rule: &Rule) -> impl Iterator<Item = (String, &Template, &Location)> {
+pub(super) fn outputs(rule: &Rule) -> impl Iterator<Item = (String, &Template, &Location)> {
     let routes = rule.routes.iter();
     let routes =
         routes.filter_map(|(name, route)| Some((format!("route `{name}`"), route.to.subject()?, &route.location)));

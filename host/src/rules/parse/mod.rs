@@ -3,6 +3,7 @@
 
 mod admin;
 mod check;
+mod circles;
 mod nats;
 mod plugins;
 mod route;

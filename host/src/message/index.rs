@@ -1,9 +1,9 @@
-//! Which rules take a subject: a trie over the tokens of their patterns, so that thousands of rules cost a walk along
-//! the subject's tokens and not a scan.
+//! Which patterns match a subject, and so which rules take it: a trie over the tokens of the patterns, so that thousands of
+//! rules cost a walk along the subject's tokens and not a scan.
 
 use std::collections::HashMap;
 
-use crate::message::SubjectPattern;
+use super::SubjectPattern;
 
 /// An index from subject patterns to what they stand for, by position in the caller's list.
 #[derive(Debug, Default)]
