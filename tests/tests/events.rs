@@ -38,6 +38,11 @@ struct World {
 impl World {
     /// A stream of orders, others for outputs and letters, and a sidecar that may post to this URL, one request at a time.
     async fn new(app: &str, rules: &str) -> Self {
+        Self::with(app, rules, "").await
+    }
+
+    /// The same, with further lines for the source.
+    async fn with(app: &str, rules: &str, source: &str) -> Self {
         let server = Server::start().await;
         for (stream, subject) in [("ORDERS", "orders.>"), ("CLEAN", "clean.>"), ("DEAD", "dead.>")] {
             server.stream(stream, &[subject]).await;
@@ -46,7 +51,7 @@ impl World {
         let setup = Setup::new(
             &server.url(),
             &format!(
-                "[sources.orders]\nstream = \"ORDERS\"\ndurable = \"{DURABLE}\"\n[streams.CLEAN]\nsubjects = [\"clean.>\"]\n\
+                "[sources.orders]\nstream = \"ORDERS\"\ndurable = \"{DURABLE}\"\n{source}[streams.CLEAN]\nsubjects = [\"clean.>\"]\n\
                  [sidecar]\nlisten = \"{sidecar}\"\ndeliver-to = [\"{app}\"]\ndeliver-concurrency = 1\n"
             ),
         );
@@ -169,7 +174,7 @@ async fn what_says_that_it_is_an_event_and_is_not_is_a_dead_letter_where_a_mode_
             assert_eq!(letter.header("Trackside-Dead-Class"), Some("route"));
             let reason = letter.header("Trackside-Dead-Reason").expect("a reason");
             assert_eq!(reason, "route default: this is not a CloudEvent: it has no `specversion`");
-            letter.header("Trackside-Dead-Rule").expect("a rule")
+            letter.header("Trackside-Rule").expect("a rule")
         })
         .collect();
     rules.sort_unstable();
@@ -398,7 +403,7 @@ async fn the_order_of_a_key_is_kept_in_batches_whatever_the_service_answers() {
     let (app, gate) = held(move |_| if count.fetch_add(1, Ordering::SeqCst) % 3 == 1 { 503 } else { 200 }).await;
     let url = app.url();
     let rule = rule("orders", &batches(&url, ""), "order-by = \"subject.2\"").replace("tries = 3", "tries = 100");
-    let world = World::new(&url, &rule).await;
+    let world = World::with(&url, &rule, "partitions = 1\n").await;
     for number in 0..COUNT {
         let key = number % 6;
         world.publish(&format!("orders.k{key}"), &[], &format!("\"k{key}:{number}\"")).await;
@@ -558,7 +563,7 @@ async fn trying_a_message_shows_it_in_the_mode_that_its_route_asks_for() {
     setup.write("rules/orders.toml", rules);
     let message = json!({ "subject": "orders.a", "headers": { "Content-Type": STRUCTURED }, "payload": parsed(TEXT) });
     let directory = setup.path().to_str().expect("a name of UTF-8").to_owned();
-    let finished = command_with(&["try", &directory], &[], message.to_string().as_bytes());
+    let finished = command_with(&["try", "--jsonl", &directory], &[], message.to_string().as_bytes());
     assert_eq!(finished.code, 0, "{finished:?}");
     let lines: Vec<Value> = finished.stdout.lines().map(parsed).collect();
     let of = |rule: &str| lines.iter().find(|line| line["rule"] == rule).unwrap_or_else(|| panic!("{lines:?}"));

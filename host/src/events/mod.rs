@@ -9,7 +9,7 @@ mod json;
 
 use bytes::Bytes;
 
-use crate::message::{Headers, is_reserved};
+use crate::message::Headers;
 
 pub(crate) use attribute::{PREFIX, decoded};
 pub(crate) use json::elements;
@@ -29,6 +29,10 @@ const REQUIRED: [&str; 4] = ["specversion", "id", "source", "type"];
 const VERSION: &str = "1.0";
 
 const CONTENT_TYPE: &str = "Content-Type";
+
+/// What the head of a batch says: no more than what is the same of all that a rule posts to a place, since only what has one
+/// head goes together.
+const SHARED: [&str; 3] = ["Trackside-Rule", "Trackside-Revision", "Trackside-Diverted-From"];
 
 /// How an event is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,8 +125,9 @@ pub fn check(headers: &Headers, payload: &Bytes, mode: EventMode) -> Result<(), 
 /// The headers and the payload of a message as an event in this mode. One that is no event becomes one, with the defaults
 /// for what it lacks; one that is an event already is not wrapped again, and stays as it is if it is in this mode.
 ///
-/// A batch has one head, so what the message's other headers say stays behind: all but Trackside's own. What they would
-/// have told a service is in the attributes `tracksideid`, `tracksidesubject`, `traceparent` and `tracestate`.
+/// A batch has one head, so what the message's other headers say stays behind: all but the rule and its revision, and the
+/// route that it was diverted from. What they would have told a service is in the attributes `tracksideid`,
+/// `tracksidesubject`, `traceparent` and `tracestate`.
 ///
 /// # Errors
 /// As [`check`].
@@ -316,7 +321,7 @@ fn head(headers: &Headers, mode: EventMode) -> Headers {
         EventMode::Binary => {}
         EventMode::Structured => head.push(CONTENT_TYPE, STRUCTURED),
         EventMode::Batched => {
-            head.retain(|header| is_reserved(&header.name));
+            head.retain(|header| SHARED.contains(&header.name.as_ref()));
             head.push(CONTENT_TYPE, BATCHED);
         }
     }
