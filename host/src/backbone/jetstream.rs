@@ -1,7 +1,6 @@
 //! Pulling from a JetStream consumer (ADR-37 on the client's side): requests are kept in flight at the server, never
 //! for more than there is room for, and made anew whenever they may have been lost.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,10 +19,13 @@ use super::wire::Wire;
 use super::{Acker, Delivery, connect};
 use crate::message::{Message, Subject, SubjectPattern};
 
+mod asked;
 mod convert;
 mod inbox;
 mod unreadable;
 
+use asked::Asked;
+pub(super) use asked::Requested;
 pub(super) use convert::{Place, headers_from_wire, room};
 use inbox::Inbox;
 
@@ -63,7 +65,7 @@ pub(super) struct JetStreamSource {
     double_ack: bool,
     /// The connection that the inbox was made on.
     made: u64,
-    requested: Requested,
+    asked: Asked,
     /// Taken, and to be returned by the next call if this one is cancelled.
     ready: Vec<Delivery>,
     /// The end, to be told after what came before it.
@@ -95,13 +97,6 @@ struct Limits {
     ack_wait: Duration,
 }
 
-/// What the server was asked for and has neither delivered nor given back.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Requested {
-    pub(super) messages: usize,
-    pub(super) bytes: usize,
-}
-
 impl JetStreamSource {
     /// Finds or makes the consumer.
     pub(super) async fn open(wire: Arc<Wire>, wanted: Wanted<'_>) -> Result<Self, SourceError> {
@@ -131,7 +126,7 @@ impl JetStreamSource {
             subject: subject.into(),
             inbox,
             made,
-            requested: Requested::default(),
+            asked: Asked::default(),
             ready: Vec::new(),
             end: None,
             too_few_bytes: None,
@@ -171,7 +166,7 @@ impl JetStreamSource {
 
     /// What the server was asked for and has not answered with yet.
     pub(super) fn requested(&self) -> Requested {
-        self.requested
+        self.asked.requested()
     }
 
     /// Stops being delivered to, and sends back what came and was not handed over. A call of
@@ -191,7 +186,7 @@ impl JetStreamSource {
                 let _ = Acker::jetstream(Arc::clone(&self.wire), reply, false).nak(None).await;
             }
         }
-        self.requested = Requested::default();
+        self.asked = Asked::default();
     }
 
     /// See [`Source::next`](super::Source::next).
@@ -247,7 +242,7 @@ impl JetStreamSource {
         }
         if self.inbox.stale {
             self.inbox.renew(&self.wire).await?;
-            self.requested = Requested::of(&self.inbox.left_over);
+            self.asked = Asked::on_their_way(self.inbox.left_over.iter().map(counted));
             self.heard = Instant::now();
         }
         Ok(())
@@ -279,7 +274,7 @@ impl JetStreamSource {
             self.status(&message)?;
             return Ok(None);
         };
-        self.requested.subtract(1, message.length);
+        self.asked.delivered(counted(&message));
         self.average_bytes = (self.average_bytes * 15 + message.length) / 16;
         self.failures = 0;
         self.too_few_bytes = None;
@@ -348,7 +343,7 @@ impl JetStreamSource {
     /// Subtracts what an ended request asked for and did not get.
     fn give_back(&mut self, message: &async_nats::Message) -> bool {
         let Some(messages) = pending(message, "Nats-Pending-Messages") else { return false };
-        self.requested.subtract(messages, pending(message, "Nats-Pending-Bytes").unwrap_or(0));
+        self.asked.given_back(messages, pending(message, "Nats-Pending-Bytes").unwrap_or(0));
         true
     }
 
@@ -377,11 +372,10 @@ impl JetStreamSource {
         let (subject, inbox) = (self.subject.clone(), self.inbox.subject.clone());
         let sent = self.wire.client.publish_with_reply(subject, inbox, Bytes::from(body)).await;
         sent.map_err(|_| SourceError::Closed)?;
-        if self.requested.messages == 0 {
+        if self.requested().messages == 0 {
             self.heard = Instant::now();
         }
-        self.requested.messages += messages;
-        self.requested.bytes += bytes.unwrap_or(room.bytes);
+        self.asked.add(messages, bytes);
         Ok(())
     }
 
@@ -391,9 +385,13 @@ impl JetStreamSource {
         if self.inbox.stale || self.end.is_some() || self.not_before.is_some_and(|time| time > Instant::now()) {
             return None;
         }
+        let requested = self.requested();
+        if self.asked.is_for_any_size() {
+            return None;
+        }
         let room = match &self.ordered {
             Some(ordered) => match ordered.probe() {
-                Some(few) if few > 0 && self.requested.messages == 0 => {
+                Some(few) if few > 0 && requested.messages == 0 => {
                     return Some((few.min(self.limits.messages), None));
                 }
                 Some(_) => return None,
@@ -402,14 +400,14 @@ impl JetStreamSource {
             None => room,
         };
         let wanted = room.messages.min(self.limits.messages);
-        let messages = wanted.saturating_sub(self.requested.messages);
-        if messages == 0 || self.requested.messages > wanted / 2 {
+        let messages = wanted.saturating_sub(requested.messages);
+        if messages == 0 || requested.messages > wanted / 2 {
             return None;
         }
         let most = MAX_REQUEST_BYTES.max(self.too_few_bytes.map_or(0, |few| few.saturating_mul(2)));
-        let bytes = room.bytes.min(most).saturating_sub(self.requested.bytes).min(self.limits.bytes);
+        let bytes = room.bytes.min(most).saturating_sub(requested.bytes).min(self.limits.bytes);
         if bytes == 0 || self.too_few_bytes.is_some_and(|few| bytes <= few) {
-            return (room.holds_nothing && self.requested.messages == 0).then_some((1, None));
+            return (room.holds_nothing && requested.messages == 0).then_some((1, None));
         }
         if messages < SMALL_REQUEST_MESSAGES.min(self.most_room / 8) {
             let since = put_off.unwrap_or_else(Instant::now);
@@ -426,7 +424,7 @@ impl JetStreamSource {
 
     /// Waits for something to come, the connection to change, or the time to ask again.
     async fn wait(&mut self) -> Result<(), SourceError> {
-        let asked = self.requested.messages > 0 && self.wire.is_connected();
+        let asked = self.requested().messages > 0 && self.wire.is_connected();
         let silence = self.heard + self.limits.heartbeat() * 2 + Duration::from_secs(1);
         let wake = match (self.not_before, self.put_off) {
             (Some(time), _) => time,
@@ -461,18 +459,6 @@ impl JetStreamSource {
     }
 }
 
-impl Requested {
-    fn of(messages: &VecDeque<async_nats::Message>) -> Self {
-        Self { messages: messages.len(), bytes: messages.iter().map(|message| message.length).sum() }
-    }
-
-    /// A request that ends with its last message says nothing of the bytes that it did not need.
-    fn subtract(&mut self, messages: usize, bytes: usize) {
-        self.messages = self.messages.saturating_sub(messages);
-        self.bytes = if self.messages == 0 { 0 } else { self.bytes.saturating_sub(bytes) };
-    }
-}
-
 impl Limits {
     fn heartbeat(&self) -> Duration {
         HEARTBEAT.min(self.expires / 3)
@@ -493,6 +479,15 @@ impl Room {
             holds_nothing: false,
         }
     }
+}
+
+/// The size of a message as the server counts it for requests: without the header that says who is pinned.
+fn counted(message: &async_nats::Message) -> usize {
+    let Some(headers) = &message.headers else { return message.length };
+    let Some(id) = headers.get_last(PIN_ID) else { return message.length };
+    let line = PIN_ID.len() + ": \r\n".len() + id.as_str().len();
+    let others = headers.len() > 1;
+    message.length.saturating_sub(line + if others { 0 } else { "NATS/1.0\r\n\r\n".len() })
 }
 
 /// A number in the headers of a status message.

@@ -13,6 +13,7 @@ mod partitions;
 #[expect(unreachable_pub, reason = "it is public in the tests' library, whose file this is")]
 mod port;
 mod relay;
+mod requests;
 mod server;
 mod sources;
 mod streams;
