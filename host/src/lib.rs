@@ -19,7 +19,7 @@
 //!
 //! # The modules, in the order in which data meets them
 //!
-//! [`cli`] and [`app`] put everything together; [`message`], [`names`], [`telemetry`], [`times`] and `https` are leaves; [`rules`],
+//! [`cli`] and [`app`] put everything together; [`message`], [`events`], [`names`], [`telemetry`], [`times`] and `https` are leaves; [`rules`],
 //! [`supply`], [`plugins`], [`plan`] and [`control`] make revisions; [`backbone`] and [`pipeline`] move messages,
 //! [`sealing`] hides what the dead ones hold and [`letters`] takes them up again; [`admin`] is the edge for people and
 //! their tools, and [`sidecar`] the one for a service beside Trackside, which [`outlets`] lead to.
@@ -28,6 +28,7 @@ pub mod cli;
 
 pub mod app;
 
+pub mod events;
 mod https;
 pub mod message;
 pub mod names;

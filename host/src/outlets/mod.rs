@@ -4,7 +4,6 @@
 //! A leaf beside `backbone`: it knows messages, and neither rules' files nor plans. What is here outlives revisions, as
 //! breakers do: a plan has handles to it.
 
-pub mod cloudevents;
 pub mod queue;
 pub mod service;
 
@@ -15,7 +14,7 @@ use crate::names::QueueName;
 use crate::rules::ServiceAddress;
 
 pub use queue::{Content, Offered, Queue, Unanswered};
-pub use service::{Post, PostError, Service};
+pub use service::{Post, PostError, Posted, Service};
 
 /// Whether a header of a message could pass for a right of whoever the message is handed to by HTTP.
 pub(crate) fn is_credential(name: &str) -> bool {

@@ -4,12 +4,11 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::backbone::{Outgoing, Pending, PublishError, Publisher};
+use crate::events::{Defaults, EventMode, converted};
 use crate::message::{Headers, Message, Origin};
 use crate::names::Revision;
-use crate::outlets::cloudevents::{Defaults, structured};
 use crate::outlets::{Content, Post};
 use crate::plan::{Address, Pass, Probe, RulePlan};
-use crate::rules::EventMode;
 use crate::times::rfc3339_ms;
 
 use super::dead::{dead_letter, without_payload};
@@ -218,22 +217,21 @@ pub fn stamped(rule: &RulePlan, revision: &Revision, origin: &Origin, output: Ou
             format!("{id}:{}:{own}>{route}:{part}", rule.name)
         }
     };
+    if let Address::Service { about, .. } | Address::Subscribers { about, .. } = &output.to {
+        headers.push("Trackside-Subject", about.as_str());
+    }
     let mut payload = output.payload;
-    match &output.to {
-        Address::Subject { .. } | Address::Caller => {}
-        Address::Service { about, events, .. } => {
-            headers.push("Trackside-Subject", about.as_str());
-            if *events == EventMode::Structured {
-                let defaults = Defaults {
-                    id: &message_id,
-                    source: format!("/trackside/{}", rule.source),
-                    kind: about.as_str(),
-                    time: rfc3339_ms(origin.timestamp_ms),
-                };
-                (headers, payload) = structured(&headers, &payload, &defaults);
-            }
+    if let Some((mode, about)) = output.to.events() {
+        let defaults = Defaults {
+            id: &message_id,
+            source: format!("/trackside/{}", rule.source),
+            kind: about.as_str(),
+            time: rfc3339_ms(origin.timestamp_ms),
+        };
+        // One that cannot be written so has no address, and never comes here.
+        if let Ok(event) = converted(&headers, &payload, mode, &defaults) {
+            (headers, payload) = event;
         }
-        Address::Subscribers { about, .. } => headers.push("Trackside-Subject", about.as_str()),
     }
     Stamped { to: output.to, headers, payload, message_id }
 }
@@ -243,11 +241,13 @@ impl Stamped {
     pub(crate) fn on_its_way(self) -> Way {
         let Self { to, headers, payload, message_id } = self;
         match to {
-            Address::Subject { subject, confirm } => {
+            Address::Subject { subject, confirm, .. } => {
                 Way::Nats(Outgoing { subject, reply: None, headers, payload, confirm, message_id })
             }
-            Address::Service { service, path, timeout, .. } => {
-                let post = Post { path, headers, payload, message_id, timeout };
+            Address::Service { service, path, timeout, events, batch, .. } => {
+                let batch = (events == Some(EventMode::Batched)).then_some(batch);
+                let message_id = batch.is_none().then_some(message_id);
+                let post = Post { path, headers, payload, message_id, timeout, batch };
                 Way::Elsewhere(Underway::Posting(service, Box::new(post)))
             }
             Address::Subscribers { queue, ack_wait, .. } => {

@@ -3,6 +3,7 @@
 
 mod caller;
 mod confine;
+mod confirm;
 mod counter;
 mod dead;
 mod emit;

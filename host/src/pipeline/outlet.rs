@@ -100,7 +100,10 @@ impl Underway {
                 Ok(Safe::Confirmed(Confirmed::Flushed))
             }
             Self::Posting(service, post) => {
-                service.post(*post).await?;
+                match post.batch {
+                    None => service.post(*post).await?,
+                    Some(_) => service.post_together(vec![*post], true).await.result?,
+                }
                 Ok(Safe::Taken)
             }
             Self::Offering(queue, content, ack_wait) => {
@@ -108,6 +111,14 @@ impl Underway {
                 Ok(Safe::Taken)
             }
             Self::Answering(content) => Ok(Safe::Answer(content)),
+        }
+    }
+
+    /// The batch that it is, if it may go in one request with others.
+    pub(super) fn batch(&self) -> Option<(&Arc<Service>, &Post)> {
+        match self {
+            Self::Posting(service, post) if post.batch.is_some() => Some((service, post)),
+            _ => None,
         }
     }
 

@@ -13,18 +13,19 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::backbone::{Confirmed, PublishError, Publisher};
-use crate::names::{RouteName, RuleName};
+use crate::names::RuleName;
 use crate::plan::RulePlan;
 use crate::rules::OnFailure;
 use crate::telemetry::{Condition, Readiness, RuleOutcome};
 
-use super::caller::{Ended, Kept, Part};
+use super::caller::{Ended, Part};
+use super::confirm::confirm;
 use super::dead::{dead_letter, facts_only, without_headers, without_payload};
-use super::emit::{Emitted, Sending, Sent, fail};
+use super::emit::{Emitted, Sent, fail};
 use super::job::{Acked, Task};
 use super::lane::LanesSettings;
 use super::outcome::{Failure, FailureClass};
-use super::outlet::{OutputError, Safe};
+use super::outlet::OutputError;
 use super::schedule::{Left, Scheduler, hand_back};
 use super::seen::{Ending, Glimpse};
 use super::spans;
@@ -387,55 +388,6 @@ fn again(task: &Task, after: Duration, counts: bool, here: bool, why: &dyn std::
     }
     rule.metrics.retried();
     Settled::Again { after, counts, here }
-}
-
-/// Waits for every output; how many there were, and where they are if somebody waits to hear. The breakers of the routes are told. Once one has failed, those behind it
-/// that are not on their way stay: all of them go again with the next try, and would come out of order.
-async fn confirm(task: &Task, outputs: Vec<Sending>) -> Result<(usize, Vec<Part>), OutputError> {
-    let (flushes, rule) = (task.job.can_go_back(), task.rule());
-    let (mut count, mut parts) = (0, Vec::new());
-    let mut failed = None;
-    for Sending { route, output, span } in outputs {
-        if failed.is_some() && !output.is_begun() {
-            continue;
-        }
-        let to = task.job.caller.as_ref().map(|_| output.to());
-        let breaker = &rule.routes[route].breaker;
-        let result = output.safe(flushes).await;
-        if let Some(span) = span {
-            span.end(&result);
-        }
-        match result {
-            Ok(safe) => {
-                breaker.succeeded(&task.probes);
-                rule.routes[route].metrics.confirmed();
-                count += 1;
-                parts.extend(to.map(|to| part(&rule.routes[route].name, to, safe)));
-            }
-            Err(error) => {
-                rule.routes[route].metrics.failed();
-                // Neither a message that cannot be sent nor a lost connection says anything about the output.
-                if error.blames_route(rule.divert.is_some()) {
-                    breaker.failed(&task.probes);
-                }
-                failed = failed.or(Some(error));
-            }
-        }
-    }
-    failed.map_or(Ok((count, parts)), Err)
-}
-
-fn part(route: &RouteName, to: String, safe: Safe) -> Part {
-    let kept = match safe {
-        Safe::Answer(content) => return Part::Answer(content),
-        Safe::Confirmed(Confirmed::Stored { stream, sequence, duplicate }) => {
-            Kept::Stored { stream, sequence, duplicate }
-        }
-        Safe::Confirmed(Confirmed::Flushed) => Kept::Flushed,
-        // Nobody waits to hear of what was published among others.
-        Safe::Confirmed(Confirmed::Among { .. }) | Safe::Taken => Kept::Taken,
-    };
-    Part::Sent { route: route.clone(), to, kept }
 }
 
 /// How long to wait before the next try: what the plugin asked for, or the rule's back-off with up to a fifth taken

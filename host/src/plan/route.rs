@@ -4,10 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::events::{self, EventError, EventMode};
 use crate::message::{Message, Subject};
 use crate::names::RouteName;
 use crate::outlets::{Outlets, Queue, Service};
-use crate::rules::{CALLER, Confirm, EventMode, RenderError, SUBSCRIBERS_PREFIX, Target, Template, UrlTemplate};
+use crate::rules::{BatchBounds, CALLER, Confirm, RenderError, SUBSCRIBERS_PREFIX, Target, Template, UrlTemplate};
 use crate::telemetry::RouteMetrics;
 
 use super::Breaker;
@@ -34,6 +35,8 @@ pub enum RouteTo {
         template: Template,
         /// How an output counts as safe.
         confirm: Confirm,
+        /// How it is written as a CloudEvent, if it has to be one.
+        events: Option<EventMode>,
     },
     /// To a service.
     Service {
@@ -43,8 +46,10 @@ pub enum RouteTo {
         url: UrlTemplate,
         /// How long an answer may take.
         timeout: Duration,
-        /// How CloudEvents are written.
-        events: EventMode,
+        /// How it is written as a CloudEvent, if it has to be one.
+        events: Option<EventMode>,
+        /// How much goes in one request, if it goes in batches.
+        batch: BatchBounds,
     },
     /// To whoever subscribes.
     Subscribers {
@@ -52,6 +57,8 @@ pub enum RouteTo {
         queue: Arc<Queue>,
         /// How long an acknowledgement may take.
         ack_wait: Duration,
+        /// How it is written as a CloudEvent, if it has to be one.
+        events: Option<EventMode>,
     },
     /// Back to who made the request.
     Caller,
@@ -66,6 +73,10 @@ pub enum Address {
         subject: Subject,
         /// How it counts as safe.
         confirm: Confirm,
+        /// How it is written as a CloudEvent, if it has to be one.
+        events: Option<EventMode>,
+        /// The subject of the message that it comes from.
+        about: Subject,
     },
     /// To a service.
     Service {
@@ -75,8 +86,10 @@ pub enum Address {
         path: String,
         /// How long an answer may take.
         timeout: Duration,
-        /// How CloudEvents are written.
-        events: EventMode,
+        /// How it is written as a CloudEvent, if it has to be one.
+        events: Option<EventMode>,
+        /// How much goes in one request, if it goes in batches.
+        batch: BatchBounds,
         /// The subject of the message that it comes from.
         about: Subject,
     },
@@ -86,6 +99,8 @@ pub enum Address {
         queue: Arc<Queue>,
         /// How long an acknowledgement may take.
         ack_wait: Duration,
+        /// How it is written as a CloudEvent, if it has to be one.
+        events: Option<EventMode>,
         /// The subject of the message that it comes from.
         about: Subject,
     },
@@ -93,18 +108,32 @@ pub enum Address {
     Caller,
 }
 
+/// Why an output cannot go where its route leads.
+#[derive(Debug, thiserror::Error)]
+pub enum AddressError {
+    /// It cannot be said where that is.
+    #[error(transparent)]
+    Render(#[from] RenderError),
+    /// It is not the CloudEvent that it says it is.
+    #[error(transparent)]
+    Event(#[from] EventError),
+}
+
 impl RouteTo {
     pub(super) fn of(target: &Target, outlets: &Outlets, concurrency: usize) -> Self {
         match target {
-            Target::Subject { template, confirm } => Self::Subject { template: template.clone(), confirm: *confirm },
-            Target::Service { url, timeout, events } => Self::Service {
+            Target::Subject { template, confirm, events } => {
+                Self::Subject { template: template.clone(), confirm: *confirm, events: *events }
+            }
+            Target::Service { url, timeout, events, batch } => Self::Service {
                 service: outlets.service(url.address(), concurrency),
                 url: url.clone(),
                 timeout: *timeout,
                 events: *events,
+                batch: *batch,
             },
-            Target::Subscribers { queue, ack_wait } => {
-                Self::Subscribers { queue: outlets.queue(queue), ack_wait: *ack_wait }
+            Target::Subscribers { queue, ack_wait, events } => {
+                Self::Subscribers { queue: outlets.queue(queue), ack_wait: *ack_wait, events: *events }
             }
             Target::Caller => Self::Caller,
         }
@@ -113,24 +142,38 @@ impl RouteTo {
     /// Where it leads for a message.
     ///
     /// # Errors
-    /// When a placeholder has no value in this message, or one that could not stay in its place.
-    pub fn address(&self, message: &Message, limits: &trackside_json::Limits) -> Result<Address, RenderError> {
+    /// When a placeholder has no value in this message, or one that could not stay in its place, or the message cannot be
+    /// written as the CloudEvent that it has to be.
+    pub fn address(&self, message: &Message, limits: &trackside_json::Limits) -> Result<Address, AddressError> {
+        if let Some(mode) = self.events() {
+            events::check(&message.headers, &message.payload, mode)?;
+        }
+        let about = message.subject.clone();
         Ok(match self {
-            Self::Subject { template, confirm } => {
-                Address::Subject { subject: template.render(message, limits)?, confirm: *confirm }
+            Self::Subject { template, confirm, events } => {
+                let subject = template.render(message, limits)?;
+                Address::Subject { subject, confirm: *confirm, events: *events, about }
             }
-            Self::Service { service, url, timeout, events } => Address::Service {
+            Self::Service { service, url, timeout, events, batch } => Address::Service {
                 service: Arc::clone(service),
                 path: url.render(message, limits)?,
                 timeout: *timeout,
                 events: *events,
-                about: message.subject.clone(),
+                batch: *batch,
+                about,
             },
-            Self::Subscribers { queue, ack_wait } => {
-                Address::Subscribers { queue: Arc::clone(queue), ack_wait: *ack_wait, about: message.subject.clone() }
+            Self::Subscribers { queue, ack_wait, events } => {
+                Address::Subscribers { queue: Arc::clone(queue), ack_wait: *ack_wait, events: *events, about }
             }
             Self::Caller => Address::Caller,
         })
+    }
+
+    fn events(&self) -> Option<EventMode> {
+        match self {
+            Self::Subject { events, .. } | Self::Service { events, .. } | Self::Subscribers { events, .. } => *events,
+            Self::Caller => None,
+        }
     }
 
     /// The subject template, where it leads to NATS.
@@ -139,6 +182,19 @@ impl RouteTo {
         match self {
             Self::Subject { template, .. } => Some(template),
             Self::Service { .. } | Self::Subscribers { .. } | Self::Caller => None,
+        }
+    }
+}
+
+impl Address {
+    /// How the output is written as a CloudEvent, if it has to be one, and the subject of the message that it comes from.
+    #[must_use]
+    pub fn events(&self) -> Option<(EventMode, &Subject)> {
+        match self {
+            Self::Subject { events, about, .. }
+            | Self::Service { events, about, .. }
+            | Self::Subscribers { events, about, .. } => events.map(|mode| (mode, about)),
+            Self::Caller => None,
         }
     }
 }

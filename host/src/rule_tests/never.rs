@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::happened::Happened;
-use crate::outlets::cloudevents::decoded;
+use crate::events::decoded;
 use crate::pipeline::header;
 
 /// How often JSON that is text inside of JSON is unescaped.

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::events::EventMode;
 use crate::message::SubjectPattern;
 use crate::names::{KeyName, PluginName, QueueName, RouteName, RuleName, SecretName, SourceName, TokenName};
 
@@ -550,6 +551,8 @@ pub enum Target {
         template: Template,
         /// How an output counts as safe.
         confirm: Confirm,
+        /// How outputs are written as CloudEvents; `None` leaves them as they are.
+        events: Option<EventMode>,
     },
     /// To a service that is posted to.
     Service {
@@ -557,8 +560,10 @@ pub enum Target {
         url: UrlTemplate,
         /// How long an answer may take, connecting included.
         timeout: Duration,
-        /// How CloudEvents are written.
-        events: EventMode,
+        /// How outputs are written as CloudEvents; `None` leaves them as they are.
+        events: Option<EventMode>,
+        /// How much of them goes in one request, if they go in batches.
+        batch: BatchBounds,
     },
     /// To services that subscribe.
     Subscribers {
@@ -566,18 +571,20 @@ pub enum Target {
         queue: QueueName,
         /// How long an acknowledgement may take from when an output was handed out.
         ack_wait: Duration,
+        /// How outputs are written as CloudEvents; `None` leaves them as they are.
+        events: Option<EventMode>,
     },
     /// Back to the service that made the request; of rules that take replies.
     Caller,
 }
 
-/// How an output is written as a CloudEvent in HTTP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EventMode {
-    /// Attributes are headers, and the body is the payload as it is.
-    Binary,
-    /// The body is JSON that has attributes and payload.
-    Structured,
+/// How much goes in one batch of CloudEvents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct BatchBounds {
+    /// How many events.
+    pub events: usize,
+    /// How many bytes the body may have. One event that is longer goes alone.
+    pub bytes: usize,
 }
 
 impl Target {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::events::EventMode;
 
 /// What stands in for a file that a case does not have.
 const GOOD_CONFIG: &str = r#"
@@ -240,9 +241,9 @@ fn everything_that_can_be_written_arrives() {
     let to = |name: &str| &rule.routes[name].to;
     assert!(matches!(to("held"), Target::Subject { confirm: Confirm::Stream, .. }));
     assert_eq!(to("default").subject().map(ToString::to_string).as_deref(), Some("clean.orders"));
-    assert!(matches!(to("app"), Target::Service { timeout, events: EventMode::Binary, .. }
+    assert!(matches!(to("app"), Target::Service { timeout, events: None, .. }
         if *timeout == Duration::from_secs(10)));
-    assert!(matches!(to("events"), Target::Service { timeout, events: EventMode::Structured, .. }
+    assert!(matches!(to("events"), Target::Service { timeout, events: Some(EventMode::Structured), .. }
         if *timeout == Duration::from_secs(2)));
     assert!(matches!(to("pulled"), Target::Subscribers { ack_wait, .. } if *ack_wait == Duration::from_secs(30)));
     assert!(matches!(to("slow"), Target::Subscribers { ack_wait, .. } if *ack_wait == Duration::from_secs(300)));

@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::admin::Problem;
+use crate::events::{Event, PREFIX, elements, is_binary};
 use crate::message::{Headers, Message, Subject, is_reserved};
 
 use super::answer::{Judged, accepted};
@@ -82,14 +83,15 @@ pub(super) async fn events(
     if call.key.is_some() {
         return Err(bad("a batch has no Idempotency-Key: events have ids of their own"));
     }
-    let elements = events::elements(body).map_err(|error| bad(error.to_string()))?;
+    let elements = elements(body).map_err(|error| bad(error.to_string()))?;
     let ready = |element: &&RawValue| {
-        let event = events::structured(body, element.get().as_bytes()).map_err(|error| bad(error.to_string()))?;
-        check_size(desk, event.payload.len())?;
-        let id = desk.id(subject, events::key(&event.headers).as_deref());
-        let mut headers = joined(shared(call), &event.headers);
+        let event = Event::of_json(body, element.get().as_bytes()).map_err(|error| bad(error.to_string()))?;
+        let (of_event, payload) = event.into_message();
+        check_size(desk, payload.len())?;
+        let id = desk.id(subject, events::key(&of_event).as_deref());
+        let mut headers = joined(shared(call), &of_event);
         events::traced(&mut headers);
-        Ok((Message { subject: subject.clone(), headers, payload: event.payload }, id))
+        Ok((Message { subject: subject.clone(), headers, payload }, id))
     };
     hand_in(sidecar, desk, call, &elements, ready).await
 }
@@ -183,7 +185,7 @@ fn element(desk: &Desk, call: &Call, carry: &[String], body: &Bytes, text: &[u8]
             headers.append_by_plugin(&name, value).map_err(|error| bad(error.to_string()))?;
         }
     }
-    events::binary(&headers).map_err(|error| bad(error.to_string()))?;
+    is_binary(&headers).map_err(|error| bad(error.to_string()))?;
     events::traced(&mut headers);
     let id = desk.id(&subject, element.id.as_deref());
     Ok((Message { subject, headers, payload }, id))
@@ -192,6 +194,6 @@ fn element(desk: &Desk, call: &Call, carry: &[String], body: &Bytes, text: &[u8]
 /// What the call's headers say about each message: all but what describes the batch.
 fn shared(call: &Call) -> Headers {
     let mut headers = call.headers.clone();
-    headers.retain(|header| header.name != "Content-Type" && !header.name.starts_with(super::call::EVENT_PREFIX));
+    headers.retain(|header| header.name != "Content-Type" && !header.name.starts_with(PREFIX));
     headers
 }

@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use url::form_urlencoded;
 
 use crate::admin::Problem;
+use crate::events::{self, PREFIX};
 use crate::message::{Headers, Subject};
 use crate::pipeline::Place;
 use crate::rules::{SidecarSettings, duration};
@@ -27,9 +28,6 @@ const CARRIED: [(&str, &str); 4] = [
     ("tracestate", "tracestate"),
     ("baggage", "baggage"),
 ];
-
-/// What CloudEvents call their headers, in the bindings of HTTP and of NATS alike.
-pub(super) const EVENT_PREFIX: &str = "ce-";
 
 /// What a call asks for.
 #[derive(Debug)]
@@ -49,7 +47,7 @@ impl Call {
     pub(super) fn read(parts: &request::Parts, settings: &SidecarSettings) -> Result<Self, Problem> {
         let wait = wait(parts, settings)?;
         let content_type = text(&parts.headers, &CONTENT_TYPE)?.unwrap_or_default();
-        let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let media_type = events::media_type(content_type);
         Ok(Self {
             until: Instant::now() + wait,
             respond_async: prefers_async(&parts.headers),
@@ -204,5 +202,5 @@ pub(super) fn spelling(name: &str, carry: &[String]) -> Option<String> {
     let always = CARRIED.iter().find(|(known, _)| *known == lower).map(|(_, spelt)| (*spelt).to_owned());
     let asked = || carry.iter().find(|spelt| spelt.eq_ignore_ascii_case(&lower)).cloned();
     let known = always.or_else(asked);
-    if lower.starts_with(EVENT_PREFIX) { Some(lower) } else { known }
+    if lower.starts_with(PREFIX) { Some(lower) } else { known }
 }

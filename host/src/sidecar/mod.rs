@@ -6,6 +6,7 @@
 //! read by `call.rs` and `events.rs`; `answer.rs` puts what became of it into words. Nothing here decides what becomes of a
 //! message: its rules do.
 
+mod accept;
 mod answer;
 mod batch;
 mod call;

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 
 use crate::admin::Problem;
+use crate::events::{BATCHED, Event, PREFIX, STRUCTURED, is_binary};
 use crate::message::{Headers, Message, Subject};
 use crate::pipeline::Place;
 
@@ -101,7 +102,7 @@ async fn publish(
     let (parts, body) = request.into_parts();
     let mut call = Call::read(&parts, &sidecar.settings)?;
     let (body, place) = call.body(&parts, body, desk, &sidecar.settings).await?;
-    if call.media_type == events::BATCHED {
+    if call.media_type == BATCHED {
         drop(place);
         return batch::events(&sidecar, desk, &subject, &call, &body).await;
     }
@@ -125,14 +126,15 @@ pub(super) fn incoming(
     place: Place,
 ) -> Result<Incoming, Problem> {
     let (mut headers, payload) = (std::mem::take(&mut call.headers), body.clone());
-    let (mut headers, payload) = if call.media_type == events::STRUCTURED {
-        let event = events::structured(body, body).map_err(|error| bad(error.to_string()))?;
-        headers.retain(|header| !header.name.starts_with(super::call::EVENT_PREFIX) && header.name != "Content-Type");
-        (joined(headers, &event.headers), event.payload)
+    let (mut headers, payload) = if call.media_type == STRUCTURED {
+        let event = Event::of_json(body, body).map_err(|error| bad(error.to_string()))?;
+        let (of_event, payload) = event.into_message();
+        headers.retain(|header| !header.name.starts_with(PREFIX) && header.name != "Content-Type");
+        (joined(headers, &of_event), payload)
     } else {
         (headers, payload)
     };
-    let event = events::binary(&headers).map_err(|error| bad(error.to_string()))?;
+    let event = is_binary(&headers).map_err(|error| bad(error.to_string()))?;
     events::traced(&mut headers);
     let key = call.key.take().or_else(|| events::key(&headers).filter(|_| event));
     let id = desk.id(&subject, key.as_deref());

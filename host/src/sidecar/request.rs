@@ -1,6 +1,8 @@
 //! `POST /v1/request/{subject}`: a message goes through the rules of source `sidecar` to whoever answers it on NATS, and the
 //! answer comes back through those of source `sidecar-replies`.
 
+use std::time::SystemTime;
+
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
@@ -10,15 +12,22 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::admin::Problem;
 use crate::backbone::{Awaited, Reply};
+use crate::events::{BATCHED, Defaults, EventError, EventMode, PREFIX, STRUCTURED, converted, media_type, unwrapped};
 use crate::message::{Message, Subject, is_reserved};
 use crate::outlets::Content;
 use crate::pipeline::{Ended, Kept, Part, Report};
+use crate::rules::REPLIES_SOURCE;
+use crate::times::rfc3339;
 
+use super::accept::Accept;
 use super::answer::{Judged, late};
-use super::call::{Call, EVENT_PREFIX, bad};
+use super::call::{Call, bad};
 use super::desk::{Desk, Of};
 use super::publish::{Incoming, incoming, of_path};
-use super::{RETRY_AFTER, Sidecar, events, unavailable};
+use super::{RETRY_AFTER, Sidecar, unavailable};
+
+/// The media type of what does not say which it is of.
+const UNKNOWN_TYPE: &str = "application/octet-stream";
 
 /// Headers of a reply that the answer has, beside those of CloudEvents and those that `carry-headers` names.
 const PASSED_ON: [&str; 3] = ["traceparent", "tracestate", "baggage"];
@@ -32,7 +41,13 @@ pub(super) async fn request(
     let subject = of_path(path, request.uri())?;
     let (parts, body) = request.into_parts();
     let mut call = Call::read(&parts, &sidecar.settings)?;
-    if call.respond_async || call.media_type == events::BATCHED {
+    let accept = Accept::of(&parts.headers);
+    if accept.is_hopeless() {
+        let detail =
+            format!("an event as an answer is `{STRUCTURED}` or `{BATCHED}`, or has its attributes in headers");
+        return Err(Problem::new(StatusCode::NOT_ACCEPTABLE, detail));
+    }
+    if call.respond_async || call.media_type == BATCHED {
         return Err(bad("a request has one answer, and is there to wait for it"));
     }
     // Before anything is asked: an answer that no rule may let through is none.
@@ -57,8 +72,40 @@ pub(super) async fn request(
         count => count,
     };
     let reply = first_reply(&mut awaited, asked, call.until, &id).await?;
-    let content = through_rules(desk, subject, reply, &id, call.until).await?;
+    let content = through_rules(desk, subject.clone(), reply, &id, call.until).await?;
+    let content = acceptable(content, &subject, &accept).map_err(|problem| problem.with("id", id.clone().into()))?;
     Ok(answer(content, &id, &sidecar.settings.carry_headers))
+}
+
+/// The answer in the mode that is wanted: in binary mode, unless another one is.
+fn acceptable(content: Content, subject: &Subject, accept: &Accept) -> Result<Content, Problem> {
+    let Content { message_id, headers, payload } = content;
+    let unwrapped = unwrapped(&headers, &payload);
+    let broken = unwrapped.is_err();
+    let (plain, body) = unwrapped.unwrap_or_else(|_| (headers.clone(), payload.clone()));
+    let kind = media_type(plain.get(CONTENT_TYPE.as_str()).unwrap_or(UNKNOWN_TYPE));
+    let Some(mode) = accept.choose(&kind, broken) else {
+        return Err(unacceptable("it is of a media type that the call does not accept"));
+    };
+    if mode == EventMode::Binary {
+        return Ok(Content { message_id, headers: plain, payload: body });
+    }
+    let defaults = Defaults {
+        id: &message_id,
+        source: format!("/trackside/{REPLIES_SOURCE}"),
+        kind: subject.as_str(),
+        time: rfc3339(SystemTime::now()),
+    };
+    let (headers, payload) = converted(&headers, &payload, mode, &defaults).map_err(|error| match error {
+        EventError::Count(_) => unacceptable(&error.to_string()),
+        _ => Problem::new(StatusCode::BAD_GATEWAY, format!("there was an answer, and {error}")),
+    })?;
+    Ok(Content { message_id, headers, payload })
+}
+
+fn unacceptable(why: &str) -> Problem {
+    let detail = format!("there was an answer to the request, and the call does not accept it: {why}");
+    Problem::new(StatusCode::NOT_ACCEPTABLE, detail)
 }
 
 /// How many outputs went to where somebody may answer: to subjects that no stream stores.
@@ -147,10 +194,10 @@ fn answer(content: Content, id: &str, carry: &[String]) -> Response {
     let Content { headers, payload, .. } = content;
     let mut response = payload.into_response();
     let map = response.headers_mut();
-    map.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    map.insert(CONTENT_TYPE, HeaderValue::from_static(UNKNOWN_TYPE));
     for header in &headers {
         let lower = header.name.to_ascii_lowercase();
-        let passed = lower.starts_with(EVENT_PREFIX)
+        let passed = lower.starts_with(PREFIX)
             || PASSED_ON.contains(&lower.as_str())
             || carry.iter().any(|name| name.eq_ignore_ascii_case(&lower));
         let (name, value) = (HeaderName::try_from(&lower), HeaderValue::try_from(&header.value));

@@ -161,7 +161,7 @@ definitions! {
     SERVICE_UP = Gauge "trackside_service_up" ["service"],
         "1 while a service that outputs are posted to takes connections, otherwise 0.";
     SERVICE_REQUESTS = Counter "trackside_service_requests" ["service", "outcome"],
-        "Outputs posted to a service by what came of them: delivered, refused, retried.";
+        "Requests to a service, each with one output or a batch of them, by what came of them: delivered, refused, retried.";
     SUBSCRIBERS = Gauge "trackside_subscription_subscribers" ["subscription"],
         "Who subscribes to a route at the sidecar.";
     SUBSCRIPTION_WAITING = Gauge "trackside_subscription_waiting_messages" ["subscription"],

@@ -4,6 +4,7 @@
 //! waits, and [`Service::keep_watch`] tries until it is. One that answers `Retry-After` is left alone for that long.
 
 mod answer;
+mod batch;
 mod request;
 mod watch;
 
@@ -17,7 +18,7 @@ use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::sync::{Semaphore, watch as latest};
+use tokio::sync::{Semaphore, SemaphorePermit, watch as latest};
 use tokio::time::Instant;
 
 use crate::https;
@@ -25,7 +26,10 @@ use crate::rules::ServiceAddress;
 use crate::telemetry::ServiceReadings;
 
 pub use answer::PostError;
+pub use batch::Posted;
 pub use request::Post;
+
+use batch::Together;
 
 /// How long a connection is kept that nobody uses.
 const IDLE: Duration = Duration::from_secs(30);
@@ -42,6 +46,8 @@ pub struct Service {
     address: ServiceAddress,
     /// Requests that may be under way.
     permits: Semaphore,
+    /// What is to go together.
+    together: Together,
     client: HttpClient,
     /// Of the same kind as those that the client makes.
     connector: Connector,
@@ -87,6 +93,7 @@ impl Service {
         Self {
             address,
             permits: Semaphore::new(concurrency),
+            together: Together::default(),
             client,
             connector,
             state,
@@ -106,7 +113,15 @@ impl Service {
     /// # Errors
     /// When it did not take the message, or it is not known whether it did.
     pub async fn post(&self, post: Post) -> Result<(), PostError> {
-        let permit = self.permits.acquire().await.expect("the permits are never taken away");
+        let permit = self.permit().await;
+        self.post_with(permit, post).await
+    }
+
+    async fn permit(&self) -> SemaphorePermit<'_> {
+        self.permits.acquire().await.expect("the permits are never taken away")
+    }
+
+    async fn post_with(&self, permit: SemaphorePermit<'_>, post: Post) -> Result<(), PostError> {
         if let Some(until) = self.rests_until() {
             return Err(PostError::Resting { address: self.address.clone(), until });
         }

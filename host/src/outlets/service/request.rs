@@ -11,7 +11,7 @@ use hyper::{Method, Request};
 use super::{HttpClient, PostError};
 use crate::https::reasons;
 use crate::message::Headers;
-use crate::rules::ServiceAddress;
+use crate::rules::{BatchBounds, ServiceAddress};
 
 /// How much of an answer is read, so that its connection can be used again; one that is longer costs its connection.
 const MAX_ANSWER_BYTES: usize = 64 << 10;
@@ -57,10 +57,12 @@ pub struct Post {
     pub headers: Headers,
     /// Its payload.
     pub payload: Bytes,
-    /// Its id, the same whenever it is posted.
-    pub message_id: String,
+    /// Its id, the same whenever it is posted; `None` of a batch, whose events have theirs.
+    pub message_id: Option<String>,
     /// How long the answer may take, connecting included.
     pub timeout: Duration,
+    /// If it is a batch, how much may go in one request.
+    pub batch: Option<BatchBounds>,
 }
 
 /// Sends a request and waits for the answer.
@@ -95,9 +97,11 @@ fn request(address: &ServiceAddress, post: Post) -> Result<Request<Full<Bytes>>,
     let unfit = |reason: String| PostError::Unfit { address: address.clone(), reason };
     let mut headers = carried(&post.headers).map_err(unfit)?;
     headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-    let id = HeaderValue::try_from(post.message_id).map_err(|_| unfit("its id".to_owned()))?;
-    headers.insert(MESSAGE_ID, id.clone());
-    headers.insert(IDEMPOTENCY_KEY, id);
+    if let Some(id) = post.message_id {
+        let id = HeaderValue::try_from(id).map_err(|_| unfit("its id".to_owned()))?;
+        headers.insert(MESSAGE_ID, id.clone());
+        headers.insert(IDEMPOTENCY_KEY, id);
+    }
     if !headers.contains_key(CONTENT_TYPE) && !post.payload.is_empty() {
         let json = trackside_json::validate(&post.payload, &trackside_json::Limits::default()).is_ok();
         let kind = if json { "application/json" } else { "application/octet-stream" };
@@ -138,8 +142,9 @@ mod tests {
             path: "/orders?a=b".to_owned(),
             headers: of_message,
             payload: Bytes::from_static(payload),
-            message_id: "ORDERS:7:1:rule:default:0".to_owned(),
+            message_id: Some("ORDERS:7:1:rule:default:0".to_owned()),
             timeout: Duration::from_secs(1),
+            batch: None,
         };
         request(&address, post)
     }

@@ -83,7 +83,7 @@ fn check_stored(rules: &[Rule], config: &Config, problems: &Problems) {
     };
     for rule in rules.iter().filter(|rule| kept(rule)) {
         for (name, route) in &rule.routes {
-            let Target::Subject { template, confirm: Confirm::Auto } = &route.to else { continue };
+            let Target::Subject { template, confirm: Confirm::Auto, .. } = &route.to else { continue };
             if stored.iter().any(|pattern| template.may_match(pattern)) {
                 continue;
             }

@@ -3,9 +3,10 @@
 use toml::de::DeValue;
 
 use super::{Known, name};
+use crate::events::EventMode;
 use crate::names::QueueName;
 use crate::rules::error::Problem;
-use crate::rules::model::{CALLER, Confirm, EventMode, SUBSCRIBERS_PREFIX, Target};
+use crate::rules::model::{BatchBounds, CALLER, Confirm, SUBSCRIBERS_PREFIX, Target};
 use crate::rules::reference;
 use crate::rules::suggest;
 use crate::rules::table::{File, Table};
@@ -14,7 +15,7 @@ use crate::rules::values::{self, Node};
 
 /// The keys of which a route has one, each with those that belong to it alone.
 const KINDS: [(&str, &[&str]); 3] =
-    [("subject", &["confirm"]), ("url", &["timeout", "events"]), ("subscribers", &["ack-wait"])];
+    [("subject", &["confirm"]), ("url", &["timeout", "batch-events", "batch-bytes"]), ("subscribers", &["ack-wait"])];
 
 /// Where a route leads, written as one text or as a table.
 pub(super) fn route(file: File<'_>, key: &str, node: &Node<'_>, known: Option<&Known>) -> Option<Target> {
@@ -28,7 +29,10 @@ pub(super) fn route(file: File<'_>, key: &str, node: &Node<'_>, known: Option<&K
         DeValue::String(text) if text.starts_with(SUBSCRIBERS_PREFIX) => {
             subscribers(&short, &text[SUBSCRIBERS_PREFIX.len()..], node, known)
         }
-        _ => template(file, key, node).map(|template| Target::Subject { template, confirm: Confirm::Auto }),
+        _ => {
+            let template = template(file, key, node)?;
+            Some(Target::Subject { template, confirm: Confirm::Auto, events: None })
+        }
     }
 }
 
@@ -58,7 +62,8 @@ fn long(table: &Table<'_>, known: Option<&Known>) -> Option<Target> {
                 "flush" => Confirm::Flush,
                 _ => Confirm::Auto,
             };
-            Some(Target::Subject { template: template(table.file, kind, node)?, confirm })
+            let template = template(table.file, kind, node)?;
+            Some(Target::Subject { template, confirm, events: events(table) })
         }
     }
 }
@@ -83,8 +88,34 @@ fn service(table: &Table<'_>, key: &str, node: &Node<'_>, known: Option<&Known>)
         };
         table.file.error(node.span(), message, help);
     }
-    let events = if table.word("events") == "structured" { EventMode::Structured } else { EventMode::Binary };
-    Some(Target::Service { url, timeout: table.duration("timeout"), events })
+    let events = events(table);
+    for key in ["batch-events", "batch-bytes"].into_iter().filter(|key| table.has(key)) {
+        if events != Some(EventMode::Batched) {
+            let problem = Problem::error(format!("`{key}` belongs to a route with `events = \"batched\"`"));
+            let help = "take it out, or write events = \"batched\"";
+            table.file.problems.push(problem.at(table.key_location(key)).help(help));
+        }
+    }
+    let batch =
+        BatchBounds { events: table.number("batch-events"), bytes: table.size("batch-bytes").unwrap_or_default() };
+    Some(Target::Service { url, timeout: table.duration("timeout"), events, batch })
+}
+
+/// How outputs are written as CloudEvents.
+fn events(table: &Table<'_>) -> Option<EventMode> {
+    match table.word("events") {
+        "binary" => Some(EventMode::Binary),
+        "structured" => Some(EventMode::Structured),
+        "batched" => {
+            if !table.has("url") {
+                let problem = Problem::error("batches go to services alone: NATS and subscribers have single events");
+                let help = "write events = \"structured\" or events = \"binary\"";
+                table.file.problems.push(problem.at(table.key_location("events")).help(help));
+            }
+            Some(EventMode::Batched)
+        }
+        _ => None,
+    }
 }
 
 fn subscribers(table: &Table<'_>, text: &str, node: &Node<'_>, known: Option<&Known>) -> Option<Target> {
@@ -93,7 +124,7 @@ fn subscribers(table: &Table<'_>, text: &str, node: &Node<'_>, known: Option<&Kn
         table.file.error(node.span(), "nobody can subscribe: there is no sidecar", help);
     }
     let queue = name(table.file, "subscription", text, node.span(), QueueName::new)?;
-    Some(Target::Subscribers { queue, ack_wait: table.duration("ack-wait") })
+    Some(Target::Subscribers { queue, ack_wait: table.duration("ack-wait"), events: events(table) })
 }
 
 /// A subject template.

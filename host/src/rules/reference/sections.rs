@@ -725,10 +725,24 @@ pub(in crate::rules) static ROUTE: Section = Section {
         ),
         key(
             "events",
-            OneOf(&["binary", "structured"]),
-            Value("\"binary\""),
-            "With `url`: how CloudEvents 1.0 are written. `binary`: attributes stay headers, the payload is the body. \
-             `structured`: the body is `application/cloudevents+json`, for every message.",
+            OneOf(&["as-they-are", "binary", "structured", "batched"]),
+            Value("\"as-they-are\""),
+            "How outputs are written as CloudEvents 1.0. `binary`: attributes are headers `ce-…`, the payload is the data. \
+             `structured`: the payload is `application/cloudevents+json`. `batched`, with `url` alone: what waits for the \
+             service goes in one request, as `application/cloudevents-batch+json`. What is an event in another mode is converted, and \
+             what is none becomes one; see [sidecar-out.md](sidecar-out.md#cloudevents). `as-they-are` changes nothing.",
+        ),
+        key(
+            "batch-events",
+            Whole(1, 10_000),
+            Value("100"),
+            "With `events = \"batched\"`: how many outputs one request may have. One that is a batch already counts as one.",
+        ),
+        key(
+            "batch-bytes",
+            Size(KIB, 64 * MIB),
+            Value("\"1MiB\""),
+            "With `events = \"batched\"`: how long the body of a request may be. An output that is longer goes alone.",
         ),
         key(
             "subscribers",
