@@ -16,7 +16,7 @@ use trackside::plugins::{Engine, EngineSettings, Instances};
 use trackside::rules::{Isolation, Template};
 use trackside_json::{Limits, Match, Replacement, Selector, replace};
 
-use common::{payload, stage, work};
+use common::{STANDARD, order_work, payload, stage, standard_stage, work};
 
 /// A call that does nothing, one with a `select` and a `replace`, and the native cost of the latter's work.
 fn calls(criterion: &mut Criterion) {
@@ -52,6 +52,27 @@ fn calls(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Messages that have an instance of a standard plugin each, and messages that share one.
+fn isolated(criterion: &mut Criterion) {
+    let engine = Engine::new(EngineSettings::default()).expect("an engine");
+    let mut group = criterion.benchmark_group("standard plugins");
+    for (plugin, config) in STANDARD {
+        for (name, isolation) in [("instance", Isolation::Instance), ("message", Isolation::Message)] {
+            let stage = standard_stage(&engine, plugin, config, isolation);
+            let mut instances = Instances::new(16);
+            let mut work = order_work();
+            let payload = work.message.payload.clone();
+            group.bench_function(format!("{plugin}, isolation = {name:?}"), |bench| {
+                bench.iter(|| {
+                    work.message.payload = payload.clone();
+                    instances.call(&stage, &mut work).expect("a verdict")
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
 /// Which rule takes a message, of few and of many.
 fn subjects(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("subject lookup");
@@ -80,5 +101,5 @@ fn templates(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, calls, subjects, templates);
+criterion_group!(benches, calls, isolated, subjects, templates);
 criterion_main!(benches);

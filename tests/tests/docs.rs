@@ -31,6 +31,7 @@ fn plugins() -> String {
             writeln!(document, "{deeper}{line}").expect("a string takes all");
         }
     }
+    document.push_str(include_str!("../conformance/isolation.md"));
     document.push_str(include_str!("../conformance/languages.md"));
     document.push_str(include_str!("../conformance/measured.md"));
     document

@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
 use trackside_json::Limits;
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, ProfilingStrategy};
 
-use crate::rules::PluginLimits;
+use crate::names::PluginName;
+use crate::rules::{Isolation, PluginLimits, PluginSettings};
 
 use super::bindings;
 use super::cache::Cache;
@@ -19,6 +21,7 @@ use super::inspect::{Inspection, Kind};
 use super::keyvalue::{KeyValue, MemoryStore};
 use super::log::PluginLog;
 use super::plugin::{Plugin, PluginSource};
+use super::snapshot::{self, Refusal, Room, Stateless};
 use super::text::{self, size};
 use super::ticker::Ticker;
 use super::wasi;
@@ -98,6 +101,8 @@ struct Inner {
     full: Linker<Guest>,
     json: Limits,
     store: Arc<dyn KeyValue>,
+    /// What snapshots of instances take.
+    room: Arc<Room>,
     max_instances: u32,
 }
 
@@ -123,7 +128,18 @@ impl Engine {
         let ticker = Arc::new(Ticker::start(wasmtime.clone()).map_err(EngineError::Ticker)?);
         let EngineSettings { cache, compile_in, json, store, .. } = settings;
         let cache = cache.and_then(|folder| Cache::open(&folder, &wasmtime));
-        Ok(Self(Arc::new(Inner { wasmtime, ticker, cache, compile_in, bare, full, json, store, max_instances })))
+        Ok(Self(Arc::new(Inner {
+            wasmtime,
+            ticker,
+            cache,
+            compile_in,
+            bare,
+            full,
+            json,
+            store,
+            room: Arc::default(),
+            max_instances,
+        })))
     }
 
     /// Checks and compiles a plugin: seconds of work for a language runtime that is not in the cache, and never much more
@@ -140,19 +156,17 @@ impl Engine {
         let contract = inspection.contract()?.to_owned();
         inspection.check_grants(&settings.grants)?;
         check_limits(&settings.limits)?;
-        let component = self.component(&bytes, &inspection.sha256, &settings.limits)?;
-        let wasi = inspection.imports_wasi();
-        let linker = if inspection.imports_the_contract_alone() { &self.0.bare } else { &self.0.full };
-        let link = |error: wasmtime::Error| LoadError::Link { reason: text::line(&format!("{error:#}"), 1024) };
-        exports::check_types(&component, &inspection.kind, &inspection.exports).map_err(link)?;
-        let code = linker.instantiate_pre(&component).and_then(|pre| Code::new(&inspection.kind, pre)).map_err(link)?;
+        let code = match self.without_state(&name, &bytes, &inspection, &settings)? {
+            Some(code) => code,
+            None => self.code(&bytes, &inspection, &settings)?,
+        };
         Ok(Arc::new(Plugin {
             log: PluginLog::new(name.clone(), settings.limits.log_lines_per_second),
             alive: Arc::default(),
             name,
             digest: inspection.sha256,
             contract,
-            wasi,
+            wasi: inspection.imports_wasi(),
             handler: matches!(inspection.kind, Kind::Handler(_)),
             takes_settings: inspection.takes_settings(),
             settings,
@@ -167,6 +181,52 @@ impl Engine {
     #[must_use]
     pub fn instances_per_thread(&self, threads: usize) -> usize {
         (self.0.max_instances - spare(self.0.max_instances)) as usize / threads.max(1)
+    }
+
+    /// The component as it is.
+    fn code(&self, bytes: &[u8], inspection: &Inspection, settings: &PluginSettings) -> Result<Code, LoadError> {
+        let component = self.component(bytes, &inspection.sha256, &settings.limits)?;
+        let linker = if inspection.imports_the_contract_alone() { &self.0.bare } else { &self.0.full };
+        exports::check_types(&component, &inspection.kind, &inspection.exports).map_err(|error| not_linked(&error))?;
+        linker
+            .instantiate_pre(&component)
+            .and_then(|pre| Code::new(&inspection.kind, pre))
+            .map_err(|error| not_linked(&error))
+    }
+
+    /// The component without its state, if each message is to have an instance and there can be snapshots of them.
+    fn without_state(
+        &self,
+        name: &PluginName,
+        bytes: &[u8],
+        inspection: &Inspection,
+        settings: &PluginSettings,
+    ) -> Result<Option<Code>, LoadError> {
+        if settings.isolation != Isolation::Message || !matches!(inspection.kind, Kind::Plugin { .. }) {
+            return Ok(None);
+        }
+        let detached = match inspection.imports_the_contract_alone() {
+            true => snapshot::detach(bytes),
+            false => Err(Refusal::more_than_the_contract()),
+        };
+        let linked = detached.and_then(|detached| {
+            let digest = Sha256::digest(&detached.component).into();
+            let component = match self.component(&detached.component, &digest, &settings.limits) {
+                Ok(component) => component,
+                // Its own bytes are told apart from what was made of them: they are compiled next.
+                Err(LoadError::Compile { reason }) => return Err(Refusal::because(reason)),
+                Err(error) => return Ok(Err(error)),
+            };
+            exports::check_types(&component, &inspection.kind, &inspection.exports)?;
+            Ok(Ok(Stateless::new(detached, component, &self.0.bare, &self.0.room)?))
+        });
+        match linked {
+            Ok(code) => code.map(|code| Some(Code::Stateless(Box::new(code)))),
+            Err(reason) => {
+                snapshot::configured_anew(name, &reason);
+                Ok(None)
+            }
+        }
     }
 
     fn component(&self, bytes: &[u8], digest: &[u8; 32], limits: &PluginLimits) -> Result<Component, LoadError> {
@@ -193,6 +253,10 @@ impl Engine {
         let component = unsafe { Component::deserialize(engine, &compiled) };
         component.map_err(failed)
     }
+}
+
+fn not_linked(error: &wasmtime::Error) -> LoadError {
+    LoadError::Link { reason: text::line(&format!("{error:#}"), 1024) }
 }
 
 fn spare(max_instances: u32) -> u32 {

@@ -1,7 +1,7 @@
 //! What a component exports that the host calls: the stage of the contract, or a handler of messages as others have it.
 
 use wasmtime::component::types::{ComponentFunc, ComponentInstance, ComponentItem};
-use wasmtime::component::{Component, ComponentNamedList, InstancePre, Lift, Lower};
+use wasmtime::component::{Component, ComponentNamedList, Instance, InstancePre, Lift, Lower};
 use wasmtime::error::Context as _;
 use wasmtime::{Engine, Store};
 
@@ -10,10 +10,13 @@ use super::bindings::offered::wasmcloud::messaging::types::BrokerMessage;
 use super::bindings::{self, PluginPre, wasi, wasmcloud};
 use super::guest::Guest;
 use super::inspect::{self, Interface, Kind};
+use super::snapshot::Stateless;
 
 /// A component that is ready to be instantiated.
 pub(super) enum Code {
     Stage(PluginPre<Guest>),
+    /// A stage of whose instances there can be snapshots.
+    Stateless(Box<Stateless>),
     Wasmcloud(wasmcloud::WasmcloudHandlerPre<Guest>),
     Wasi(wasi::WasiHandlerPre<Guest>),
 }
@@ -38,16 +41,22 @@ impl Code {
     pub(super) fn engine(&self) -> &Engine {
         match self {
             Self::Stage(code) => code.engine(),
+            Self::Stateless(code) => code.engine(),
             Self::Wasmcloud(code) => code.engine(),
             Self::Wasi(code) => code.engine(),
         }
     }
 
-    pub(super) fn instantiate(&self, store: &mut Store<Guest>) -> wasmtime::Result<Exports> {
+    /// An instance, and what a snapshot would be taken of.
+    pub(super) fn instantiate(&self, store: &mut Store<Guest>) -> wasmtime::Result<(Exports, Option<Instance>)> {
         Ok(match self {
-            Self::Stage(code) => Exports::Stage(code.instantiate(store)?),
-            Self::Wasmcloud(code) => Exports::Wasmcloud(code.instantiate(store)?),
-            Self::Wasi(code) => Exports::Wasi(code.instantiate(store)?),
+            Self::Stage(code) => (Exports::Stage(code.instantiate(store)?), None),
+            Self::Stateless(code) => {
+                let (stage, instance) = code.instantiate(store)?;
+                (Exports::Stage(stage), Some(instance))
+            }
+            Self::Wasmcloud(code) => (Exports::Wasmcloud(code.instantiate(store)?), None),
+            Self::Wasi(code) => (Exports::Wasi(code.instantiate(store)?), None),
         })
     }
 }

@@ -12,6 +12,7 @@ use super::files::Files;
 use super::host::messaging::Drafts;
 use super::limits::{Budget, Deadline, Usage};
 use super::selectors::Selectors;
+use super::snapshot::Saved;
 use super::stage::Settings;
 use super::verdict::{Fault, Publication, Work};
 use super::wasi::VirtualWasi;
@@ -33,6 +34,8 @@ pub(super) struct Guest {
     pub(super) drafts: Drafts,
     /// What it has published so far.
     published: Vec<Publication>,
+    /// What has been told of its state, while that is asked for.
+    saved: Option<Saved>,
     phase: Phase,
     message: Message,
     origin: Option<Arc<Origin>>,
@@ -72,6 +75,7 @@ impl Guest {
             wasi,
             drafts: Drafts::default(),
             published: Vec::new(),
+            saved: None,
             phase: Phase::Idle,
             message: Message::default(),
             origin: None,
@@ -88,6 +92,21 @@ impl Guest {
     /// Ends `configure`.
     pub(super) fn end_configure(&mut self) {
         self.phase = Phase::Idle;
+    }
+
+    /// Begins to keep what is told of its state.
+    pub(super) fn begin_save(&mut self) {
+        self.saved = Some(Saved::default());
+    }
+
+    /// What was told.
+    pub(super) fn end_save(&mut self) -> Saved {
+        self.saved.take().unwrap_or_default()
+    }
+
+    /// Where it is kept.
+    pub(super) fn saved(&mut self) -> wasmtime::Result<&mut Saved> {
+        self.saved.as_mut().ok_or_else(|| wasmtime::format_err!("nobody asked for the state"))
     }
 
     /// Takes the message over and begins `handle`.

@@ -4,17 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use wasmtime::component;
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use crate::message::{HeaderError, Headers};
 
 use super::bindings::exports::trackside::plugin::stage as contract;
-use super::exports::Exports;
+use super::exports::{Code, Exports};
 use super::files::{FileSnapshot, Files};
 use super::guest::Guest;
 use super::handler;
 use super::limits::Deadline;
+use super::snapshot::{self, Snapshot};
 use super::stage::{ConfigureError, Settings};
 use super::text;
 use super::verdict::{CallError, Fault, Limit, MAX_PARTS, Part, Refusal, Verdict, Work};
@@ -42,38 +44,55 @@ const MAX_HANDLES: usize = 10_000;
 pub(super) struct Instance {
     store: Store<Guest>,
     exports: Exports,
+    /// What a snapshot would be taken of.
+    of_snapshot: Option<component::Instance>,
     messages: u64,
 }
 
 impl Instance {
     /// Makes an instance and configures it.
     pub(super) fn new(settings: &Arc<Settings>, files: Files) -> Result<Self, ConfigureError> {
-        let plugin = &settings.plugin;
-        let limits = plugin.settings().limits;
-        let deadline = Deadline::after(limits.configure_deadline);
-        let guest = Guest::new(Arc::clone(settings), files, deadline);
-        let mut store = Store::new(plugin.code().engine(), guest);
-        store.limiter(|guest| &mut guest.usage);
-        store.set_hostcall_fuel(limits.host_bytes);
-        store.set_max_component_handles(MAX_HANDLES);
-        store.set_epoch_deadline(deadline.ticks());
-        let exports = match plugin.code().instantiate(&mut store) {
-            Ok(exports) => exports,
+        let mut store = store(settings, files);
+        let (exports, of_snapshot) = match settings.plugin.code().instantiate(&mut store) {
+            Ok(made) => made,
             Err(error) => return Err(not_instantiated(&error, &mut store).into()),
         };
         let Exports::Stage(stage) = &exports else {
             // A handler asks for its settings itself.
-            return Ok(Self { store, exports, messages: 0 });
+            return Ok(Self { store, exports, of_snapshot, messages: 0 });
         };
         store.data_mut().begin_configure();
         let configured = stage.trackside_plugin_stage().call_configure(&mut store, &settings.config);
         store.data_mut().end_configure();
         match configured {
-            Ok(Ok(())) => Ok(Self { store, exports, messages: 0 }),
+            Ok(Ok(())) => Ok(Self { store, exports, of_snapshot, messages: 0 }),
             Ok(Err(reason)) => {
                 Err(ConfigureError::Refused { reason: settings.secrets.clean(&reason, MAX_REASON_BYTES) })
             }
             Err(error) => Err(fault(&error, &mut store).into()),
+        }
+    }
+
+    /// Makes an instance that is configured already.
+    pub(super) fn from_snapshot(
+        snapshot: &Snapshot,
+        settings: &Arc<Settings>,
+        files: &Arc<FileSnapshot>,
+    ) -> Result<Self, Fault> {
+        let mut store = store(settings, Files::Snapshot(Arc::clone(files)));
+        match snapshot.instantiate(&mut store) {
+            Ok(stage) => Ok(Self { store, exports: Exports::Stage(stage), of_snapshot: None, messages: 0 }),
+            Err(error) => Err(not_instantiated(&error, &mut store)),
+        }
+    }
+
+    /// What others can start from, of an instance that has been configured and has seen no message. `None` if there is
+    /// never to be one.
+    pub(super) fn snapshot(&mut self) -> Option<Result<Snapshot, snapshot::Refusal>> {
+        let settings = Arc::clone(&self.store.data().settings);
+        match (settings.plugin.code(), &self.of_snapshot) {
+            (Code::Stateless(code), Some(instance)) => Some(code.snapshot(&mut self.store, instance)),
+            _ => None,
         }
     }
 
@@ -171,6 +190,19 @@ impl std::fmt::Debug for Instance {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Instance").field("messages", &self.messages).finish_non_exhaustive()
     }
+}
+
+/// A store for an instance that is to be made and configured within its time.
+fn store(settings: &Arc<Settings>, files: Files) -> Store<Guest> {
+    let limits = settings.plugin.settings().limits;
+    let deadline = Deadline::after(limits.configure_deadline);
+    let guest = Guest::new(Arc::clone(settings), files, deadline);
+    let mut store = Store::new(settings.plugin.code().engine(), guest);
+    store.limiter(|guest| &mut guest.usage);
+    store.set_hostcall_fuel(limits.host_bytes);
+    store.set_max_component_handles(MAX_HANDLES);
+    store.set_epoch_deadline(deadline.ticks());
+    store
 }
 
 /// What an error while the instance was made comes to.

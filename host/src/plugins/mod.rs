@@ -37,6 +37,7 @@ mod log;
 mod offer;
 mod plugin;
 mod selectors;
+mod snapshot;
 mod stage;
 mod text;
 mod ticker;

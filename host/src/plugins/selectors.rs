@@ -1,5 +1,6 @@
 //! The selectors that an instance has compiled, and the places that the last one found.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -17,17 +18,21 @@ const MAX_SELECTOR_BYTES: usize = 64 << 20;
 #[allow(unreachable_pub, reason = "the generated bindings re-export it")]
 pub struct SelectorSlot;
 
-/// An instance's selectors.
-#[derive(Debug, Default)]
+/// An instance's selectors. A clone has the same ones compiled.
+#[derive(Debug, Default, Clone)]
 pub(super) struct Selectors {
-    slots: Vec<Option<Selector>>,
+    slots: Vec<Option<Arc<Selector>>>,
     free: Vec<u32>,
     heap_bytes: usize,
     found: Found,
+    /// How many have been put into the guest's hands again, of those that it is to have from the start.
+    handed: u32,
+    /// Whether the guest has dropped one.
+    dropped: bool,
 }
 
 /// What a selection found, so that a `replace` that follows a `select` need not scan again.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Found {
     /// Which selector, if the matches are those of the payload that is there now.
     selector: Option<u32>,
@@ -51,7 +56,7 @@ impl Selectors {
             ));
         }
         self.heap_bytes += selector.heap_bytes();
-        let slot = Some(selector);
+        let slot = Some(Arc::new(selector));
         let index = match self.free.pop() {
             Some(index) => {
                 self.slots[index as usize] = slot;
@@ -68,6 +73,7 @@ impl Selectors {
     /// Takes back a selector that the guest dropped.
     pub(super) fn drop(&mut self, handle: &Resource<SelectorSlot>) {
         let index = handle.rep();
+        self.dropped = true;
         if let Some(selector) = self.slots.get_mut(index as usize).and_then(Option::take) {
             self.heap_bytes -= selector.heap_bytes();
             self.free.push(index);
@@ -75,6 +81,26 @@ impl Selectors {
         if self.found.selector == Some(index) {
             self.found.selector = None;
         }
+    }
+
+    /// What another instance needs to have the same ones behind the same handles; nothing if handles were dropped, since
+    /// then their order does not tell the guest's numbers for them.
+    pub(super) fn snapshot(&self) -> Option<Self> {
+        (!self.dropped).then(|| Self { found: Found::default(), ..self.clone() })
+    }
+
+    /// How many there are, if any.
+    pub(super) fn count(&self) -> Option<u32> {
+        u32::try_from(self.slots.len()).ok().filter(|count| *count > 0)
+    }
+
+    /// The next one of a snapshot, for the guest.
+    pub(super) fn hand_over(&mut self) -> wasmtime::Result<Resource<SelectorSlot>> {
+        if self.count().is_none_or(|count| self.handed >= count) {
+            wasmtime::bail!("there are no more selectors to hand over");
+        }
+        self.handed += 1;
+        Ok(Resource::new_own(self.handed - 1))
     }
 
     /// Forgets what was found, because the payload is another.

@@ -13,6 +13,7 @@ use crate::names::SecretName;
 use super::files::{FileSnapshot, Files, Recorder};
 use super::instance::Instance;
 use super::plugin::Plugin;
+use super::snapshot::{self, Refusal, Snapshot};
 use super::text::Secrets;
 use super::verdict::Fault;
 
@@ -22,6 +23,8 @@ pub struct ConfiguredStage {
     settings: Arc<Settings>,
     files: Arc<FileSnapshot>,
     digest: [u8; 32],
+    /// What instances start from that are for one message; without, each is configured.
+    snapshot: Option<Snapshot>,
 }
 
 /// What every instance of a stage is given.
@@ -84,9 +87,19 @@ impl Plugin {
         let hidden = secrets.of_settings.into_iter().chain(secrets.granted.into_values()).collect();
         let settings = Arc::new(Settings { plugin, config, routes, secrets: Secrets::new(hidden), values, seed });
         let files = Files::Disk(Recorder::new(directory, &self.settings().files));
-        let files = Instance::new(&settings, files)?.into_files();
+        let mut instance = Instance::new(&settings, files)?;
+        let taken = instance.snapshot();
+        let files = instance.into_files();
+        // One that no instance can be made of is found here, and what the first one waits for is done here.
+        let proven = taken.map(|taken| {
+            let snapshot = taken?;
+            let made = Instance::from_snapshot(&snapshot, &settings, &files);
+            made.map(|_| snapshot).map_err(|fault| Refusal::because(fault.to_string()))
+        });
+        let snapshot =
+            proven.and_then(|proven| proven.inspect_err(|reason| snapshot::configured_anew(self.name(), reason)).ok());
         let digest = digest(&seed, &files);
-        Ok(Arc::new(ConfiguredStage { id: next_id(), settings, files, digest }))
+        Ok(Arc::new(ConfiguredStage { id: next_id(), settings, files, digest, snapshot }))
     }
 }
 
@@ -116,8 +129,17 @@ impl ConfiguredStage {
         &self.digest
     }
 
+    /// Whether instances for one message start from a snapshot.
+    #[cfg(test)]
+    pub(super) fn has_snapshot(&self) -> bool {
+        self.snapshot.is_some()
+    }
+
     /// Another instance.
     pub(super) fn instantiate(&self) -> Result<Instance, Fault> {
+        if let Some(snapshot) = &self.snapshot {
+            return Instance::from_snapshot(snapshot, &self.settings, &self.files);
+        }
         let files = Files::Snapshot(Arc::clone(&self.files));
         Instance::new(&self.settings, files).map_err(|error| match error {
             ConfigureError::Refused { reason } => Fault::Configure { reason },

@@ -12,6 +12,31 @@ use trackside::plugins::{ConfiguredStage, Engine, PluginSource, StageSecrets, Wo
 use trackside::rules::{Isolation, PluginSettings};
 use trackside_tests::hostile;
 
+/// What orders are like.
+const SCHEMA: &str = r#"{
+  "$schema": "https://json-schema.org/draft/2020-12/schema",
+  "type": "object",
+  "required": ["id", "customer", "payment", "items", "total"],
+  "properties": {
+    "id": {"type": "string", "pattern": "^ord-[0-9]+$"},
+    "customer": {"type": "object", "required": ["id", "email"], "properties": {"email": {"type": "string", "maxLength": 100}}},
+    "payment": {"type": "object", "properties": {"method": {"enum": ["card", "invoice"]}, "card": {"type": "string"}}},
+    "items": {"type": "array", "minItems": 1, "items": {"type": "object", "required": ["sku", "quantity"],
+      "properties": {"sku": {"type": "string"}, "quantity": {"type": "integer", "minimum": 1}}}}
+  }
+}"#;
+
+/// Standard plugins with settings of a stage each.
+pub const STANDARD: [(&str, &str); 3] = [
+    ("validate", r#"{"schema": "schemas/order.json"}"#),
+    (
+        "mask",
+        r#"{"fields": [{"path": "$.customer.email"}, {"path": "$.customer.phone", "action": "keep-last", "count": 2},
+        {"path": "$.payment.card", "action": "keep-last", "count": 4}]}"#,
+    ),
+    ("route", r#"{"when": [{"if": "size(body.items) >= 1000", "to": "review"}], "else": "default"}"#),
+];
+
 /// An order of 1 kB.
 pub fn order() -> String {
     let item = |number: u32| {
@@ -33,6 +58,26 @@ pub fn stage(engine: &Engine, plugin: &str, isolation: Isolation) -> Arc<Configu
     let source = PluginSource { name, bytes: hostile::component(plugin).into(), settings };
     let plugin = engine.load(source).expect("a plugin");
     plugin.configure("{}".to_owned(), Vec::new(), Path::new("."), StageSecrets::default()).expect("a stage")
+}
+
+/// A standard plugin's stage.
+pub fn standard_stage(engine: &Engine, plugin: &str, config: &str, isolation: Isolation) -> Arc<ConfiguredStage> {
+    let settings = PluginSettings { isolation, ..PluginSettings::default() };
+    let name = PluginName::new(plugin).expect("a name");
+    let bytes = trackside::plan::standard_plugin(&name).expect("built with the standard plugins").into();
+    let plugin = engine.load(PluginSource { name, bytes, settings }).expect("a plugin");
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(folder.path().join("schemas")).expect("a folder");
+    std::fs::write(folder.path().join("schemas/order.json"), SCHEMA).expect("a file");
+    let routes = vec!["default".to_owned(), "review".to_owned()];
+    plugin.configure(config.to_owned(), routes, folder.path(), StageSecrets::default()).expect("a stage")
+}
+
+/// A message with the order of [`order`].
+pub fn order_work() -> Work {
+    let mut work = work();
+    work.message.payload = order().into();
+    work
 }
 
 /// A message with the order of [`payload`].

@@ -42,6 +42,6 @@ mod tests {
         let slow = "`isolation = \"message\"`, validate+mask+route, above the same without it";
         assert_eq!(text(&[goal(slow, Met::Yes), goal("start to ready, warm cache", Met::NotMeasured)]), "");
         let text = text(&[goal(slow, Met::No)]);
-        assert!(text.contains("* **`isolation") && text.contains("configured anew"), "{text}");
+        assert!(text.contains("* **`isolation") && text.contains("start from a snapshot"), "{text}");
     }
 }

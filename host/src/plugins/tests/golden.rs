@@ -10,7 +10,7 @@ struct Golden {
     stage: Arc<ConfiguredStage>,
 }
 
-/// Every `tests/golden/plugin-VERSION.wasm`, configured.
+/// Every `tests/golden/plugin-VERSION.wasm`, configured, with an instance for many messages and with one for each.
 fn golden() -> Vec<Golden> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden");
     let directory = tempfile::tempdir().expect("a folder");
@@ -18,8 +18,10 @@ fn golden() -> Vec<Golden> {
     fs::write(directory.path().join("schemas/golden.json"), "{}").expect("a file");
     let files = fs::read_dir(folder).expect("the folder").map(|entry| entry.expect("an entry").path());
     let files = files.filter(|path| path.extension().is_some_and(|extension| extension == "wasm"));
-    let golden = files.map(|path| {
-        let settings = PluginSettings { grants: Grants { log: true, ..Grants::default() }, ..settings() };
+    let files =
+        files.flat_map(|path| [Isolation::Instance, Isolation::Message].map(|isolation| (path.clone(), isolation)));
+    let golden = files.map(|(path, isolation)| {
+        let settings = PluginSettings { grants: Grants { log: true, ..Grants::default() }, isolation, ..settings() };
         let plugin = ENGINE.load(source(fs::read(path).expect("a component"), settings)).expect("it loads");
         let routes = vec!["default".to_owned(), "other".to_owned()];
         let configure = |config: &str| {
@@ -27,7 +29,9 @@ fn golden() -> Vec<Golden> {
         };
         let refused = configure("{\"a\":1}").expect_err("it takes no settings").to_string();
         assert_eq!(refused, "not these settings: {\"a\":1}");
-        Golden { stage: configure("{}").expect("it takes the settings"), plugin }
+        let stage = configure("{}").expect("it takes the settings");
+        assert_eq!(stage.has_snapshot(), isolation == Isolation::Message);
+        Golden { stage, plugin }
     });
     golden.collect()
 }
@@ -51,6 +55,7 @@ impl Golden {
 fn there_is_one_for_every_version() {
     let mut versions: Vec<_> = golden().iter().map(|golden| golden.plugin.contract().to_owned()).collect();
     versions.sort();
+    versions.dedup();
     assert_eq!(versions, ["0.1.0"], "add the golden plugin of a version before it is released");
 }
 

@@ -14,6 +14,7 @@ mod grants;
 mod life;
 mod load;
 mod secrets;
+mod snapshot;
 mod wasi;
 
 use std::borrow::Cow;

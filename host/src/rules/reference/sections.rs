@@ -252,7 +252,7 @@ pub(in crate::rules) static PLUGIN: Section = Section {
             "isolation",
             OneOf(&["instance", "message"]),
             Value("\"instance\""),
-            "`instance`: an instance serves many messages, one after another. `message`: every message gets a fresh one.",
+            "`instance`: an instance serves many messages, one after another. `message`: every message gets a fresh one, as `configure` left the first.",
         ),
         key("breaker", Table("[plugins.NAME.breaker]"), Said("its defaults"), "When it is left alone for a while."),
         key(
