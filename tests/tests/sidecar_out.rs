@@ -771,7 +771,13 @@ async fn a_service_by_https_gets_nothing_until_its_certificate_is_trusted_and_th
     let environment = [("SSL_CERT_FILE", authorities)];
     let mut trackside = Trackside::spawn(world.setup.path(), &world.setup.admin, &environment);
     until("the admin API", async || tokio::net::TcpStream::connect(&world.setup.admin).await.ok()).await;
-    unready(&trackside, &format!("service {url}: invalid peer certificate")).await;
+    unready(
+        &trackside,
+        &format!(
+            "service {url}: its certificate is signed by an authority that is not trusted here: those of SSL_CERT_FILE="
+        ),
+    )
+    .await;
     let up = format!("trackside_service_up{{service=\"{url}\"}}");
     let in_flight = "trackside_source_in_flight_messages{source=\"orders\"}";
     trackside.shows(&[(&up, 0.0), (in_flight, 3.0), ("trackside_tasks{state=\"waiting\"}", 3.0)]).await;

@@ -5,8 +5,10 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpListener;
 use trackside_tests::tap::Tap;
-use trackside_tests::{Finished, Process, Server, Setup, Trackside, command, command_with, until};
+use trackside_tests::{Authority, Finished, Identity, Process, Server, Setup, Trackside, command, command_with, until};
 
 /// The most taps at a time.
 const MAX_TAPS: usize = 8;
@@ -502,4 +504,105 @@ async fn the_command_waits_for_a_host_that_restarts_and_ends_by_an_interrupt() {
     said(&looking, "clean.us").await;
     looking.signal("INT");
     assert_eq!(looking.ended().await.code(), Some(0));
+}
+
+/// A listener that reads what comes, and closes without a word; its address.
+async fn silent() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
+    let address = listener.local_addr().expect("it listens").to_string();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut buffer = [0; 4096];
+            // What was not read would make a reset of the end.
+            let _ = stream.read(&mut buffer).await;
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_tls_of_a_host_is_told_with_what_to_do_about_it() {
+    let (trusted, alike, strange) = (Authority::new(), Authority::new(), Authority::named("strange"));
+    let years = 1975..4096;
+    let good = trusted.certify();
+    let world = World::with("[admin.tls]\ncert = \"cert.pem\"\nkey = \"key.pem\"\n").await;
+    let certified = |identity: &Identity| {
+        world.setup.write("cert.pem", &identity.certificate);
+        world.setup.write("key.pem", &identity.key);
+    };
+    certified(&good);
+    world.setup.write("reader.token", READER);
+    let authorities = world.setup.path().with_file_name("ca.pem");
+    std::fs::write(&authorities, trusted.pem()).expect("a file in a temporary folder");
+    let authorities = authorities.to_str().expect("a name of UTF-8").to_owned();
+    let trackside = Trackside::spawn(world.setup.path(), &world.setup.admin, &[]);
+    let token = world.token("reader");
+    // One that has none, so that it does not matter what the machine says.
+    let folder = world.setup.path().with_file_name("no-authorities");
+    std::fs::create_dir(&folder).expect("a folder in a temporary one");
+    let folder = folder.to_str().expect("a name of UTF-8").to_owned();
+    let tap = async |url: &str, authorities: &str| {
+        let folder = folder.clone();
+        let arguments = ["tap", "--url", url, "--token-file", &token, "--count", "1"].map(str::to_owned);
+        let authorities = authorities.to_owned();
+        let run = move || {
+            let arguments = arguments.each_ref().map(String::as_str);
+            command_with(&arguments, &[("SSL_CERT_FILE", &authorities), ("SSL_CERT_DIR", &folder)], b"")
+        };
+        tokio::task::spawn_blocking(run).await.expect("it can be run")
+    };
+    let told = async |url: &str, words: &[&str]| {
+        until(&format!("{url} to be told with {words:?}"), async || {
+            let done = tap(url, &authorities).await;
+            assert_eq!((done.code, done.stdout.as_str()), (1, ""), "{}", done.stderr);
+            words.iter().all(|word| done.stderr.contains(word)).then_some(())
+        })
+        .await;
+    };
+    let (https, http) = (format!("https://{}", world.setup.admin), world.url());
+    until("the admin API", async || tokio::net::TcpStream::connect(&world.setup.admin).await.ok()).await;
+
+    // Nothing wrong with it: it refuses by HTTP, since the token is not one of the configuration's.
+    told(&https, &["403", "[admin.tokens.NAME]"]).await;
+    let untrusted = "its certificate is signed by an authority that is not trusted here: those of SSL_CERT_FILE=";
+    for authority in [&alike, &strange] {
+        certified(&authority.certify());
+        told(
+            &https,
+            &[&format!("no TLS with {https}: {untrusted}{authorities} and SSL_CERT_DIR={folder} are, and no others")],
+        )
+        .await;
+    }
+    certified(&trusted.certify_for(&["other.example", "*.a.example", "10.0.0.1"], years));
+    let names = "its certificate is for other.example, *.a.example, 10.0.0.1, and 127.0.0.1 was asked for: ";
+    told(&https, &[names, "ask for it by a name that its certificate has"]).await;
+    certified(&trusted.certify_for(&["127.0.0.1"], 1975..2020));
+    told(&https, &["its certificate expired at 2020-01-01T00:00:00.000Z, and it is 20", "has to be renewed"]).await;
+    certified(&trusted.certify_for(&["127.0.0.1"], 4000..4096));
+    told(&https, &["its certificate is not valid before 4000-01-01T00:00:00.000Z, and it is 20", "clock"]).await;
+    told(&http, &["does not talk HTTP", &format!("with `tls` under [admin] is reached by --url {https}")]).await;
+    let none = tap(&https, "/nowhere/ca.pem").await;
+    assert_eq!(none.code, 1);
+    for words in ["no certificate authority is known here", "/nowhere/ca.pem", "by SSL_CERT_FILE"] {
+        assert!(none.stderr.contains(words), "{words} in {}", none.stderr);
+    }
+    drop(trackside);
+
+    let gone = "Connection refused";
+    told(&https, &[&format!("no host is reached at {https}: {gone}"), "is it running, with a table `[admin]`?"]).await;
+    let nowhere = "http://nowhere.invalid:9270";
+    told(nowhere, &[&format!("--url {nowhere}: this machine finds no address by that name"), "spelled"]).await;
+
+    let plain = World::with("").await;
+    let _trackside = plain.start().await;
+    let (https, http) = (format!("https://{}", plain.setup.admin), plain.url());
+    let by_http = format!("without `tls` under [admin] is reached by --url {http}");
+    told(&https, &[&format!("no TLS with {https}: what answers there does not talk TLS"), &by_http]).await;
+    let silent = silent().await;
+    for (scheme, other) in
+        [("https", "A host without `tls` there is reached by --url http://"), ("http", "A host with `tls` ")]
+    {
+        let words = format!("{scheme}://{silent} took the connection and closed it without a word");
+        told(&format!("{scheme}://{silent}"), &[&words, other]).await;
+    }
 }

@@ -14,6 +14,7 @@ use super::publish::{NatsPublisher, Parts};
 use super::streams::StreamIndex;
 use super::tls;
 use super::wire::{MIN_SERVER, Wire};
+use crate::https;
 use crate::rules::{Auth, NatsSettings, Secret, SecretError, SecretRef};
 
 /// How often the client asks the server whether it is still there; two answers may be missing.
@@ -223,8 +224,14 @@ async fn first_connection(
 /// What may pass by itself is a reason to go on; what may not is an error.
 fn classify(settings: &NatsSettings, error: &async_nats::ConnectError) -> Result<String, ConnectError> {
     let servers = settings.servers.join(", ");
-    if let Some(error) = tls::find_error(error) {
-        return Err(ConnectError::Tls { servers, reason: error.to_string() });
+    if let Some(error) = https::tls::find_error(error) {
+        let ca = settings.tls.as_ref().and_then(|tls| tls.ca.as_deref());
+        let authorities = match ca {
+            Some(ca) => format!("those of {} are, the `ca` of [nats.tls]", ca.display()),
+            None => "those of the system are, and in their place those of a PEM file that `ca` of [nats.tls] names"
+                .to_owned(),
+        };
+        return Err(ConnectError::Tls { servers, reason: https::tls::told(error, &authorities) });
     }
     match error.kind() {
         ConnectErrorKind::AuthorizationViolation => Err(ConnectError::Refused { servers, with: way(&settings.auth) }),

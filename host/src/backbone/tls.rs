@@ -4,7 +4,6 @@
 use std::path::Path;
 
 use async_nats::ConnectOptions;
-use async_nats::rustls;
 use async_nats::rustls::pki_types::pem::PemObject;
 use async_nats::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -28,22 +27,6 @@ pub(super) fn apply(mut options: ConnectOptions, tls: &TlsSettings) -> Result<Co
         options = options.add_client_certificate(certificate.clone(), key.clone());
     }
     Ok(if tls.handshake_first { options.tls_first() } else { options })
-}
-
-/// The TLS error at the bottom of this error, if there is one: these do not go away by themselves.
-pub(super) fn find_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<rustls::Error>() {
-            return Some(found);
-        }
-        // `source` of an I/O error skips the error that it wraps.
-        next = match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
-            Some(inner) => Some(inner),
-            None => error.source(),
-        };
-    }
-    None
 }
 
 fn check_certificates(path: &Path) -> Result<(), ConnectError> {

@@ -213,7 +213,9 @@ async fn tls_with_a_client_certificate_lets_in_and_without_one_it_is_an_error() 
 
     let stranger = TlsSettings { ca: Some(server.path("other-ca.pem")), ..good };
     let error = attempt_tls(&server, stranger).await.expect_err("is not trusted");
-    assert!(matches!(&error, ConnectError::Tls { reason, .. } if reason.contains("certificate")), "{error}");
+    let want = "signed by an authority that is not trusted here: those of ";
+    assert!(matches!(&error, ConnectError::Tls { reason, .. } if reason.contains(want)), "{error}");
+    assert!(error.to_string().ends_with("other-ca.pem are, the `ca` of [nats.tls]"), "{error}");
 }
 
 #[tokio::test]

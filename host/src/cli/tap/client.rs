@@ -1,6 +1,7 @@
 //! Reads server-sent events off a host's admin API.
 
 use std::error::Error;
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use crate::app::Failure;
-use crate::https::{connector, is_loopback};
+use crate::https::{causes, is_loopback, reasons, tls, try_connector};
 
 /// How long connecting may take, and how long the head of an answer.
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
@@ -85,7 +86,14 @@ impl Client {
         let mut http = HttpConnector::new();
         http.enforce_http(false);
         http.set_connect_timeout(Some(CONNECT_WAIT));
-        let http = legacy::Client::builder(TokioExecutor::new()).build(connector(http, url.scheme() == "https"));
+        let connector = try_connector(http, url.scheme() == "https").map_err(|error| {
+            Failure::new(format!(
+                "no certificate authority is known here, by which {} could be trusted: {error}; name a PEM file with \
+                 authorities by SSL_CERT_FILE",
+                place(&url)
+            ))
+        })?;
+        let http = legacy::Client::builder(TokioExecutor::new()).build(connector);
         Ok(Self { http, url, token_file })
     }
 
@@ -103,12 +111,7 @@ impl Client {
         let place = self.place();
         let answer = match timeout(HEAD_WAIT, self.http.request(request)).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => {
-                let why = cause(&error);
-                return Err(OpenError::NotNow(format!(
-                    "no host is reached at {place}: {why}; is it running, with a table `[admin]`? --url says where it listens"
-                )));
-            }
+            Ok(Err(error)) => return Err(self.unanswered(&error)),
             Err(_) => return Err(OpenError::NotNow(format!("{place} does not answer within {HEAD_WAIT:?}"))),
         };
         let status = answer.status();
@@ -126,6 +129,47 @@ impl Client {
         let why = format!("{place} refuses ({status}): {detail}{help}");
         let later = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
         Err(if later { OpenError::NotNow(why) } else { OpenError::Refused(why) })
+    }
+
+    /// Why there is no answer, and what can be done about it.
+    fn unanswered(&self, error: &(dyn Error + 'static)) -> OpenError {
+        let (place, secure) = (self.place(), self.url.scheme() == "https");
+        let other = match secure {
+            true => place.replacen("https", "http", 1),
+            false => place.replacen("http", "https", 1),
+        };
+        if let Some(found) = tls::find_error(error) {
+            let next = match tls::is_plain(found) {
+                true => format!("; a host without `tls` under [admin] is reached by --url {other}"),
+                false => String::new(),
+            };
+            return OpenError::Refused(format!("no TLS with {place}: {}{next}", reasons(error)));
+        }
+        let http = causes(error).find_map(|error| error.downcast_ref::<hyper::Error>());
+        let ended =
+            tls::is_closed_early(error) || http.is_some_and(hyper::Error::is_incomplete_message) || is_reset(error);
+        OpenError::NotNow(if http.is_some_and(hyper::Error::is_parse) {
+            format!(
+                "what answers at {place} does not talk HTTP; a host with `tls` under [admin] is reached by --url {other}, and \
+                 NATS is no admin API"
+            )
+        } else if ended {
+            let with = if secure { "without" } else { "with" };
+            format!(
+                "{place} took the connection and closed it without a word: is that the `listen` of [admin]? A host {with} `tls` \
+                 there is reached by --url {other}"
+            )
+        } else if is_unknown(error) {
+            format!(
+                "--url {place}: this machine finds no address by that name ({}); is it spelled as it should be?",
+                cause(error)
+            )
+        } else {
+            let why = cause(error);
+            format!(
+                "no host is reached at {place}: {why}; is it running, with a table `[admin]`? --url says where it listens"
+            )
+        })
     }
 
     /// What the token's file holds now: it may have been replaced since.
@@ -212,6 +256,18 @@ async fn detail(body: Incoming) -> Option<String> {
 
 fn place(url: &Url) -> String {
     url.origin().ascii_serialization()
+}
+
+/// Whether the connection was reset, as it is by who closes it with something unread.
+fn is_reset(error: &(dyn Error + 'static)) -> bool {
+    let mut io = causes(error).filter_map(|error| error.downcast_ref::<io::Error>());
+    io.any(|error| error.kind() == io::ErrorKind::ConnectionReset)
+}
+
+/// Whether the name was looked up in vain.
+fn is_unknown(error: &(dyn Error + 'static)) -> bool {
+    // The library has no type for it.
+    causes(error).any(|error| error.to_string() == "dns error")
 }
 
 /// The innermost cause, which is what people can do something about.

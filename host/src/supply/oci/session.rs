@@ -22,7 +22,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::{OciError, tls};
-use crate::https::{is_loopback, reasons};
+use crate::https::{is_loopback, reasons, reasons_trusting};
 use crate::rules::{OciReference, RegistryHost, RegistrySettings, Secret};
 
 /// How long making a connection may take; the whole conversation has the registry's `timeout`.
@@ -176,7 +176,7 @@ impl<'s> Session<'s> {
             request = request.header(AUTHORIZATION, authorization);
         }
         let request = request.body(Full::new(bytes)).map_err(|error| unreachable(&shown(url), &error))?;
-        self.client.request(request).await.map_err(|error| unreachable(&shown(url), &error))
+        self.client.request(request).await.map_err(|error| self.broken(url, &error))
     }
 
     /// Gets what the registry asks for: a token, or user and password as they are.
@@ -217,7 +217,7 @@ impl<'s> Session<'s> {
             request = request.header(AUTHORIZATION, basic);
         }
         let request = request.body(Full::default()).map_err(|error| unreachable(&shown(&realm), &error))?;
-        let response = self.client.request(request).await.map_err(|error| unreachable(&shown(&realm), &error))?;
+        let response = self.client.request(request).await.map_err(|error| self.broken(&realm, &error))?;
         self.expect(&response, StatusCode::OK, what)?;
         let bytes = body(response, &realm, "token", MAX_TOKEN_BYTES).await?;
         let Token { token, access_token } =
@@ -257,6 +257,18 @@ impl<'s> Session<'s> {
     pub(super) fn may_lead_to(&self, url: &Url) -> bool {
         let plain = url.scheme() == "http" && self.settings.plain_http && (self.is_home(url) || is_loopback(url));
         (url.scheme() == "https" || plain) && url.username().is_empty() && url.password().is_none()
+    }
+
+    /// Why there is no answer from a place.
+    fn broken(&self, url: &Url, error: &(dyn std::error::Error + 'static)) -> OciError {
+        let reason = match &self.settings.ca {
+            Some(ca) => reasons_trusting(
+                error,
+                &format!("those of {} are, the `ca` of [registries.\"{}\"]", ca.display(), self.host),
+            ),
+            None => reasons(error),
+        };
+        OciError::Unreachable { host: shown(url), reason }
     }
 
     fn is_home(&self, url: &Url) -> bool {
