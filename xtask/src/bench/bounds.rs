@@ -3,13 +3,14 @@
 use super::goals::{Goal, Met};
 
 /// Rows, by how they begin, and what bounds them.
-const BOUNDS: [(&str, &str); 8] = [
+const BOUNDS: [(&str, &str); 9] = [
     ("JetStream to JetStream, 1 kB, validate+mask+route", include_str!("bounds/jetstream.md")),
     ("the same: CPU a message", "see the row above."),
     ("the same, output stream with `allow_batched`", include_str!("bounds/ingest.md")),
     ("core to core, 1 kB, validate+mask+route", include_str!("bounds/core.md")),
     ("core to core, 1 kB, mask of three fields", include_str!("bounds/mask.md")),
     ("`isolation = \"message\"`", include_str!("bounds/isolation.md")),
+    ("two lanes against one, CPU-bound pipeline", include_str!("bounds/lanes.md")),
     ("memory under any load above", include_str!("bounds/memory.md")),
     ("p99 added by Trackside at half load", include_str!("bounds/latency.md")),
 ];
@@ -43,5 +44,16 @@ mod tests {
         assert_eq!(text(&[goal(slow, Met::Yes), goal("start to ready, warm cache", Met::NotMeasured)]), "");
         let text = text(&[goal(slow, Met::No)]);
         assert!(text.contains("* **`isolation") && text.contains("start from a snapshot"), "{text}");
+    }
+
+    #[test]
+    fn the_profiles_that_the_texts_link_to_are_there() {
+        let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+        let links = BOUNDS.iter().flat_map(|(_, text)| text.split("](").skip(1));
+        let links: Vec<_> = links.filter_map(|rest| rest.split(')').next()).collect();
+        assert!(links.len() > 5, "{links:?}");
+        for link in links {
+            assert!(docs.join(link).is_file(), "{link}");
+        }
     }
 }

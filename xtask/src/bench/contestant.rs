@@ -43,6 +43,7 @@ pub(crate) enum Kind {
 }
 
 /// The programs that are started.
+#[derive(Clone)]
 pub(crate) struct Programs {
     /// This program, for the relay.
     pub(crate) relay: PathBuf,

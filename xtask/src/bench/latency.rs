@@ -12,9 +12,11 @@ use tokio::runtime::Handle;
 
 use super::arrivals::Outputs;
 use super::books::Books;
-use super::contestant::{Contestant, Programs};
+use super::contestant::{Contestant, Kind, Programs};
+use super::flame;
 use super::task::Transport;
 use super::throughput::{Judged, warm};
+use super::turns::{self, Watch};
 use super::world::{Load, World, numbered};
 
 /// Longest time without an arrival while some are missing.
@@ -77,8 +79,18 @@ pub(crate) async fn run(
         world.empty_out(contestant.is_batched()).await?;
     }
     let mut outputs = Outputs::open(world, load.transport).await?;
-    let mut running = contestant.start(world, programs, load.transport).await?;
+    // Samples of its stacks would be one more thing that waits for a processor.
+    let unwatched = Programs { flames: None, ..programs.clone() };
+    let mut running = contestant.start(world, &unwatched, load.transport).await?;
     outputs.probe(world, load, &mut running.process).await?;
+    let turns = match (&programs.flames, &contestant.kind) {
+        (Some(folder), Kind::Trackside(_) | Kind::Relay) => {
+            let file = folder.join(turns::file_name(&flame::file_name(load.transport, &contestant.label)));
+            let title = format!("{}: {}, {rate:.0} messages a second", load.transport, contestant.label);
+            Some((Watch::start(running.pid()?, world.folder())?, title, file))
+        }
+        _ => None,
+    };
     let keys = contestant.ordered.then_some(load.keys);
     let mut books = Books::new(&load.orders, contestant.work, load.count, keys);
     let mut histogram = Histogram::new_with_max(MOST_NANOS, DIGITS)?;
@@ -95,6 +107,9 @@ pub(crate) async fn run(
     }
     sending.await.context("the sender has panicked")??;
     running.stop(world).await?;
+    if let Some((watch, title, file)) = turns {
+        watch.write(&title, &file).await?;
+    }
     for arrival in outputs.rest(world).await? {
         books.arrive(&arrival.subject, arrival.number, &arrival.payload);
     }

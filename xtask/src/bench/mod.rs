@@ -29,6 +29,7 @@ mod stats;
 mod tables;
 mod task;
 mod throughput;
+mod turns;
 mod usage;
 mod work;
 mod world;
@@ -54,7 +55,7 @@ use crate::{nats, release, shell};
 /// What is to be measured.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Fewer messages, rounds and scenarios: below three minutes in place of 25
+    /// Fewer messages, rounds and scenarios: below three minutes in place of 30
     #[arg(long)]
     quick: bool,
     /// Only scenarios whose names contain this, such as `core-1kB`; docs/benchmarks.md is left as it is
@@ -63,8 +64,8 @@ pub(crate) struct Args {
     /// Another program that does the same, as docs/benchmarks.md explains; may be repeated
     #[arg(long = "peer", value_name = "NAME=COMMAND")]
     peers: Vec<Peer>,
-    /// Have `perf` watch Trackside, and draw where its time goes into docs/benchmarks; what is measured meanwhile is
-    /// slower, and is not written
+    /// Have `perf` watch Trackside, and draw where its time goes into docs/benchmarks; for a scenario of latency, how long
+    /// its threads wait for a processor. What is measured meanwhile is slower, and is not written
     #[arg(long, requires = "only")]
     flames: bool,
     /// Messages of each run, in place of what the scenario says

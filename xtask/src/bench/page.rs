@@ -55,7 +55,7 @@ impl Page<'_> {
             "# Benchmarks\n\nWhat Trackside costs, against the raw cost of moving the same messages without looking at \
              them. This page and its\npictures are made by the harness:\n"
                 .to_owned(),
-            format!("<!-- not run: it takes a quarter of an hour, and a machine that has nothing else to do -->\n```console\n$ {command}\n```\n"),
+            format!("<!-- not run: it takes half an hour, and a machine that has nothing else to do -->\n```console\n$ {command}\n```\n"),
             tables::markdown(["machine", ""], &facts),
             "## Goals\n\nRatios and differences are taken run by run within a round; medians, with the least and the \
              most.\n"
