@@ -51,7 +51,7 @@ pub async fn streams(url: &str, replicas: usize) {
     }
 }
 
-/// Makes or changes a stream that takes so many messages and refuses more.
+/// Makes or changes a stream that takes so many messages and refuses more. One that allows fast ingest goes on to.
 pub async fn stream(url: &str, name: &str, subjects: &str, replicas: usize, most: i64) {
     let config = jetstream::stream::Config {
         name: name.to_owned(),
@@ -64,7 +64,9 @@ pub async fn stream(url: &str, name: &str, subjects: &str, replicas: usize, most
     };
     until(&format!("stream {name}"), async || {
         let context = context(url).await?;
-        context.create_or_update_stream(config.clone()).await.ok()
+        let known = context.get_stream(name).await;
+        let allow_batch_publish = known.is_ok_and(|stream| stream.cached_info().config.allow_batch_publish);
+        context.create_or_update_stream(jetstream::stream::Config { allow_batch_publish, ..config.clone() }).await.ok()
     })
     .await;
 }
