@@ -127,7 +127,7 @@ impl Event {
 pub(super) fn extended(text: &[u8], event: &Event, extensions: &[(&str, String)]) -> Vec<u8> {
     let text = text.trim_ascii();
     let mut body = text[..text.len() - 1].to_vec();
-    for (name, value) in extensions.iter().filter(|(name, _)| event.get(name).is_none()) {
+    for (name, value) in extensions.iter().filter(|(name, _)| event.lacks(name)) {
         body.push(b',');
         member(&mut body, name, value);
         body.pop();

@@ -34,6 +34,10 @@ const CONTENT_TYPE: &str = "Content-Type";
 /// head goes together.
 const SHARED: [&str; 3] = ["Trackside-Rule", "Trackside-Revision", "Trackside-Diverted-From"];
 
+/// Attributes of an event in a batch that are Trackside's own. By the first, services know what they have taken: whoever made
+/// the event cannot say it.
+const OWN: [&str; 2] = ["tracksideid", "tracksidesubject"];
+
 /// How an event is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventMode {
@@ -150,7 +154,13 @@ pub fn converted(
     Ok(match mode {
         EventMode::Batched => {
             let extensions = extensions(headers, defaults);
-            let whole = texts.iter().zip(&events).map(|(text, event)| json::extended(text, event, &extensions));
+            let whole = texts.iter().zip(events).map(|(text, mut event)| {
+                if OWN.iter().all(|name| event.get(name).is_none()) {
+                    return json::extended(text, &event, &extensions);
+                }
+                event.extend(&extensions);
+                event.json()
+            });
             (head(headers, mode), batch(whole))
         }
         EventMode::Structured => (head(headers, mode), payload.slice_ref(texts[0])),
@@ -255,6 +265,19 @@ impl Event {
         Ok(())
     }
 
+    /// Gives it these attributes, in place of those that are Trackside's own and beside all others.
+    fn extend(&mut self, extensions: &[(&str, String)]) {
+        self.attributes.retain(|(name, _)| !OWN.contains(&name.as_str()));
+        let lacking = extensions.iter().filter(|(name, _)| self.lacks(name));
+        let lacking: Vec<_> = lacking.map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        self.attributes.extend(lacking);
+    }
+
+    /// Whether an attribute would say something new: the state of a trace belongs to its `traceparent`.
+    fn lacks(&self, name: &str) -> bool {
+        self.get(name).is_none() && (name != "tracestate" || self.get("traceparent").is_none())
+    }
+
     fn get(&self, name: &str) -> Option<&str> {
         self.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
@@ -265,11 +288,7 @@ impl Event {
         match mode {
             EventMode::Structured => (head, self.json().into()),
             EventMode::Batched => {
-                for (name, value) in extensions(headers, defaults) {
-                    if self.get(name).is_none() {
-                        self.attributes.push((name.to_owned(), value));
-                    }
-                }
+                self.extend(&extensions(headers, defaults));
                 (head, batch([self.json()]))
             }
             EventMode::Binary => {
@@ -330,7 +349,7 @@ fn head(headers: &Headers, mode: EventMode) -> Headers {
 
 /// What an event of a batch has as attributes and any other as headers.
 fn extensions(headers: &Headers, defaults: &Defaults<'_>) -> Vec<(&'static str, String)> {
-    let mut extensions = vec![("tracksideid", defaults.id.to_owned()), ("tracksidesubject", defaults.kind.to_owned())];
+    let mut extensions = vec![(OWN[0], defaults.id.to_owned()), (OWN[1], defaults.kind.to_owned())];
     if let Some(parent) = headers.get("traceparent") {
         extensions.push(("traceparent", parent.to_owned()));
         extensions.extend(headers.get("tracestate").map(|state| ("tracestate", state.to_owned())));

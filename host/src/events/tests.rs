@@ -160,11 +160,27 @@ fn a_batch_has_one_head_and_its_events_have_what_theirs_would_have_said() {
     let text = format!(r#" {{{HEAD},"attempt":3,"traceparent":"00-b","data":1.50 }} "#);
     let of = [("Content-Type", STRUCTURED), ("traceparent", "00-a"), ("tracestate", "a=1")];
     let (_, body) = to(EventMode::Batched, &of, text.as_bytes()).expect("an event");
-    let ours = r#""tracksideid":"ORDERS:7:1","tracksidesubject":"orders.created","tracestate":"a=1""#;
+    let ours = r#""tracksideid":"ORDERS:7:1","tracksidesubject":"orders.created""#;
     assert_eq!(body, format!(r#"[{{{HEAD},"attempt":3,"traceparent":"00-b","data":1.50 ,{ours}}}]"#));
+    let text = format!(r#"{{{HEAD},"data":1.50}}"#);
+    let (_, body) = to(EventMode::Batched, &of, text.as_bytes()).expect("an event");
+    let trace = r#""traceparent":"00-a","tracestate":"a=1""#;
+    assert_eq!(body, format!(r#"[{{{HEAD},"data":1.50,{ours},{trace}}}]"#));
     let one = Bytes::from_static(b"[1]");
     assert_eq!(&joined([&one, &Bytes::from_static(b"[2,3]")])[..], b"[1,2,3]");
     assert_eq!(&joined([&one])[..], b"[1]");
+}
+
+#[test]
+fn nobody_else_says_by_what_a_service_knows_what_it_has_taken() {
+    let ours = r#""tracksideid":"ORDERS:7:1","tracksidesubject":"orders.created""#;
+    let said = r#""tracksideid":"another","tracksidesubject":"x""#;
+    let whole = format!(r#"{{{HEAD},{said},"data":1.50}}"#);
+    let (_, body) = to(EventMode::Batched, &[("Content-Type", STRUCTURED)], whole.as_bytes()).expect("an event");
+    assert_eq!(body, format!(r#"[{{{HEAD},{ours},"data":1.50}}]"#));
+    let of = [&COMPLETE[..], &[("ce-tracksideid", "another"), ("ce-tracksidesubject", "x")]].concat();
+    let (_, body) = to(EventMode::Batched, &of, b"1").expect("an event");
+    assert_eq!(body, format!(r#"[{{"specversion":"1.0","id":"1","source":"/shop","type":"t",{ours},"data":1}}]"#));
 }
 
 #[test]
