@@ -177,7 +177,8 @@ fn nobody_else_says_by_what_a_service_knows_what_it_has_taken() {
     let said = r#""tracksideid":"another","tracksidesubject":"x""#;
     let whole = format!(r#"{{{HEAD},{said},"data":1.50}}"#);
     let (_, body) = to(EventMode::Batched, &[("Content-Type", STRUCTURED)], whole.as_bytes()).expect("an event");
-    assert_eq!(body, format!(r#"[{{{HEAD},{ours},"data":1.50}}]"#));
+    // What says no type is JSON, and an event that is written anew says so.
+    assert_eq!(body, format!(r#"[{{{HEAD},{ours},"datacontenttype":"application/json","data":1.50}}]"#));
     let of = [&COMPLETE[..], &[("ce-tracksideid", "another"), ("ce-tracksidesubject", "x")]].concat();
     let (_, body) = to(EventMode::Batched, &of, b"1").expect("an event");
     assert_eq!(body, format!(r#"[{{"specversion":"1.0","id":"1","source":"/shop","type":"t",{ours},"data":1}}]"#));

@@ -24,6 +24,7 @@ const SCRIPT_LIMIT: Duration = Duration::from_secs(300);
 /// A process that is being watched.
 pub(crate) struct Recording {
     perf: Process,
+    pid: u32,
     samples: PathBuf,
     /// Where the process says how guests' functions are called.
     names: PathBuf,
@@ -34,10 +35,12 @@ impl Recording {
     pub(crate) fn start(pid: u32, folder: &Path) -> Result<Self> {
         let samples = folder.join("perf.data");
         let mut command = Command::new("perf");
-        command.args(["record", "--freq", SAMPLES, "--call-graph", STACKS, "--pid", &pid.to_string(), "--output"]);
-        let perf = Process::start("perf", command.arg(&samples), folder);
+        command.args(["record", "--all-cpus", "--freq", SAMPLES, "--call-graph", STACKS, "--output"]).arg(&samples);
+        // To watch one process fails where one of its threads ends meanwhile; so all are watched, until this one ends.
+        command.args(["--", "tail", &format!("--pid={pid}"), "--follow", "/dev/null"]);
+        let perf = Process::start("perf", &mut command, folder);
         let perf = perf.context("flame graphs need `perf` (Debian: linux-perf)")?;
-        Ok(Self { perf, samples, names: PathBuf::from(format!("/tmp/perf-{pid}.map")) })
+        Ok(Self { perf, pid, samples, names: PathBuf::from(format!("/tmp/perf-{pid}.map")) })
     }
 
     /// Draws what was seen, once the process has ended.
@@ -45,7 +48,7 @@ impl Recording {
         self.perf.ended(END_LIMIT).await?;
         let mut script = Command::new("perf");
         // Looking up what was inlined takes minutes, and the frames around it say enough.
-        script.args(["script", "--no-inline", "--input"]).arg(&self.samples);
+        script.args(["script", "--no-inline", "--pid", &self.pid.to_string(), "--input"]).arg(&self.samples);
         let stacks = shell::capture("perf script", &mut script, SCRIPT_LIMIT).await?;
         // Nobody else takes it away; without guests there is none.
         let _ = fs::remove_file(&self.names);

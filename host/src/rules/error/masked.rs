@@ -183,6 +183,24 @@ fn mask_credentials(text: &str, span: Range<usize>, bytes: &mut [u8]) {
     mask(text, span.start + start..span.start + at, bytes);
 }
 
+/// A message, with the credentials masked in what it quotes: `nats://user:password@host` as well as `user:password@host`.
+pub(super) fn quoted(message: &str) -> String {
+    let mask = |(index, part): (usize, &str)| {
+        let at = part.rfind('@').filter(|_| index % 2 == 1)?;
+        let start = match part.find("://") {
+            Some(scheme) if scheme < at => scheme + 3,
+            // Digests of plugins come after an `@` too, and after a slash.
+            _ if part[..at].contains(':') && !part[..at].contains('/') => 0,
+            _ => return None,
+        };
+        Some(format!("{}***{}", &part[..start], &part[at..]))
+    };
+    let parts = message.split('`').enumerate();
+    let parts: Vec<String> =
+        parts.map(|(index, part)| mask((index, part)).unwrap_or_else(|| part.to_owned())).collect();
+    parts.join("`")
+}
+
 /// Puts `*` over a span, except for quotes and line ends at its edges, which show its shape.
 fn mask(text: &str, span: Range<usize>, bytes: &mut [u8]) {
     for (at, c) in text[span.clone()].char_indices() {
@@ -254,6 +272,18 @@ mod tests {
         let seed = "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY";
         check(&format!("nkye = \"{seed}\""), &format!("nkye = \"{}\"", "*".repeat(58)));
         check("creds = \"-----BEGIN X\"", "creds = \"************\"");
+    }
+
+    #[test]
+    fn credentials_in_what_a_message_quotes_are_masked() {
+        for (message, want) in [
+            ("`http://u:p@h:80` is not a service", "`http://***@h:80` is not a service"),
+            ("`u:p@h` and `a` and `nats://u:p/q@h`", "`***@h` and `a` and `nats://***@h`"),
+            ("`ghcr.io/team/a:1@sha256:00` is locked", "`ghcr.io/team/a:1@sha256:00` is locked"),
+            ("write to me:you@here, `$.a@b`", "write to me:you@here, `$.a@b`"),
+        ] {
+            assert_eq!(quoted(message), want);
+        }
     }
 
     #[test]

@@ -40,13 +40,13 @@ impl Problem {
     /// Something that keeps the configuration from being used.
     #[must_use]
     pub fn error(message: impl Into<String>) -> Self {
-        Self::new(Severity::Error, message.into())
+        Self::new(Severity::Error, &message.into())
     }
 
     /// Something that is hardly meant.
     #[must_use]
     pub fn warning(message: impl Into<String>) -> Self {
-        Self::new(Severity::Warning, message.into())
+        Self::new(Severity::Warning, &message.into())
     }
 
     /// The same problem at this place.
@@ -82,8 +82,8 @@ impl Problem {
         self.location.iter().chain(self.also.iter().map(|(location, _)| location))
     }
 
-    fn new(severity: Severity, message: String) -> Self {
-        Self { severity, message, location: None, label: None, help: None, also: Vec::new() }
+    fn new(severity: Severity, message: &str) -> Self {
+        Self { severity, message: masked::quoted(message), location: None, label: None, help: None, also: Vec::new() }
     }
 }
 

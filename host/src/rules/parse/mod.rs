@@ -104,7 +104,7 @@ fn config(raw: &RawFile<'_>, files: &FileSet, problems: &Problems) -> ParsedConf
     let (secrets, secret_names) = secrets::secrets(&root);
     let (plugins, plugin_names) = plugins::plugins(&root, files.directory(), &keys, &secret_names);
     let admin = admin::admin(&root, files.directory());
-    let (sidecar, made) = sidecar::sidecar(&root, files.directory());
+    let (sidecar, made) = sidecar::sidecar(&root, files.directory(), admin.as_ref());
     for (name, source) in made {
         // A table of that name was told of already.
         if let std::collections::btree_map::Entry::Vacant(place) = sources.entry(name) {

@@ -7,7 +7,7 @@ use super::nats::path_of;
 use super::sources::priority;
 use crate::message::is_reserved;
 use crate::names::SourceName;
-use crate::rules::model::{Listen, REPLIES_SOURCE, SIDECAR_SOURCE, SidecarSettings, Source, SourceKind};
+use crate::rules::model::{AdminSettings, Listen, REPLIES_SOURCE, SIDECAR_SOURCE, SidecarSettings, Source, SourceKind};
 use crate::rules::reference;
 use crate::rules::table::Table;
 use crate::rules::template::ServiceAddress;
@@ -46,15 +46,25 @@ const OWN_HEADERS: [&str; 17] = [
 ];
 
 /// The settings, unless there is no such table or it cannot be used, and the sources that it makes in any case.
-pub(super) fn sidecar(root: &Table<'_>, directory: &Path) -> (Option<SidecarSettings>, Vec<(SourceName, Source)>) {
+pub(super) fn sidecar(
+    root: &Table<'_>,
+    directory: &Path,
+    admin: Option<&AdminSettings>,
+) -> (Option<SidecarSettings>, Vec<(SourceName, Source)>) {
     match root.table("sidecar", &reference::SIDECAR) {
-        Some(table) => (settings(&table, directory), sources(&table)),
+        Some(table) => (settings(&table, directory, admin), sources(&table)),
         None => (None, Vec::new()),
     }
 }
 
-fn settings(table: &Table<'_>, directory: &Path) -> Option<SidecarSettings> {
+fn settings(table: &Table<'_>, directory: &Path, admin: Option<&AdminSettings>) -> Option<SidecarSettings> {
     let listen = listen(table, directory);
+    if let (Some(Listen::Address(address)), Some(admin)) = (&listen, admin)
+        && *address == admin.listen
+        && address.port() != 0
+    {
+        table.error("listen", "`listen` is that of [admin] already", "give each of them a port of its own");
+    }
     let mut deliver_to = Vec::new();
     for (text, span) in table.texts("deliver-to") {
         match ServiceAddress::parse(&text) {

@@ -22,7 +22,7 @@ const MAX_URL_BYTES: usize = 4 << 10;
 /// Longest host, in bytes, by RFC 1035.
 const MAX_HOST_BYTES: usize = 253;
 
-const EXAMPLE: &str = "write for example \"http://127.0.0.1:8080/orders\"";
+const EXAMPLE: &str = "write for example \"http://127.0.0.1:8080\"";
 
 /// Why a text is not a URL to post to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
