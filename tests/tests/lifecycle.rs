@@ -230,6 +230,8 @@ async fn readiness_is_false_while_the_server_is_gone_and_true_again_after() {
     })
     .await;
     assert_eq!(trackside.admin("GET", "/healthz").await.0, 200);
+    let told = format!("no NATS server can be reached; trying on servers=\"{}\"", server.url());
+    until("the log to name the server", async || trackside.log().contains(&told).then_some(())).await;
     server.restart().await;
     until("readiness to return", async || (trackside.admin("GET", "/readyz").await.0 == 200).then_some(())).await;
     publish(&server, 0..1).await;

@@ -231,6 +231,10 @@ async fn every_answer_of_publishing_has_its_cause() {
     ] {
         let _ = world.post(&format!("/v1/publish/{path}"), &[], "{}").await.problem(400);
     }
+    let told = world.post("/v1/publish/orders.%0A", &[], "{}").await.problem(400);
+    let want =
+        r"this is not a subject: `orders.\n` has '\n': white space and control characters cannot be in a subject";
+    assert_eq!(told, want);
     for (name, value) in [("Trackside-Timeout", "1"), ("Trackside-Timeout", "1h"), ("Idempotency-Key", "a b")] {
         let _ = world.post("/v1/publish/orders.x", &[(name, value)], r#"{"amount":1}"#).await.problem(400);
     }

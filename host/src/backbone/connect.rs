@@ -9,7 +9,7 @@ use async_nats::{Client, ConnectErrorKind, ConnectOptions, ServerAddr};
 
 use super::connection::{Connection, Tasks};
 use super::echo::Echo;
-use super::link::Link;
+use super::link::{Failures, Link};
 use super::publish::{NatsPublisher, Parts};
 use super::streams::StreamIndex;
 use super::tls;
@@ -31,8 +31,6 @@ const SUBSCRIPTION_CAPACITY: usize = 65_536;
 const CLIENT_CHECK: Duration = Duration::from_secs(5);
 /// How long it takes at most until the client has said that it was closed.
 const CLOSING: Duration = Duration::from_secs(5);
-/// A connection that does not come about is spoken of this often: every so many attempts.
-const REMIND_EVERY_ATTEMPTS: usize = 15;
 
 /// Why there is no connection, and will not be one before somebody does something.
 #[derive(Debug, thiserror::Error)]
@@ -122,7 +120,7 @@ pub fn check(settings: &NatsSettings, directory: &Path) -> Result<(), ConnectErr
 pub async fn connect(settings: &NatsSettings, directory: &Path) -> Result<Connection, ConnectError> {
     install_provider();
     let servers = addresses(settings)?;
-    let link = Arc::new(Link::default());
+    let link = Arc::new(Link::new(settings.servers.join(", ")));
     let options = options(settings, directory, &link)?;
     let client = first_connection(settings, &servers, &options).await?;
     // The event comes by another task. Sources take a later one for a reconnect, so this one has to be counted.
@@ -205,18 +203,17 @@ async fn first_connection(
     options: &ConnectOptions,
 ) -> Result<Client, ConnectError> {
     let mut attempt = 0;
-    let mut last = String::new();
+    let mut failures = Failures::default();
     loop {
         let reason = match Box::pin(options.clone().connect(servers)).await {
             Ok(client) => return Ok(client),
             Err(error) => classify(settings, &error)?,
         };
         attempt += 1;
-        if reason != last || attempt % REMIND_EVERY_ATTEMPTS == 0 {
+        if failures.note(&reason).is_some() {
             let servers = settings.servers.join(", ");
             tracing::warn!(servers, reason, attempt, "no NATS server can be reached; trying on");
         }
-        last = reason;
         tokio::time::sleep(backoff(attempt)).await;
     }
 }

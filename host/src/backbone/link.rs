@@ -1,9 +1,9 @@
 //! What the client says about its connection: counted, logged, and passed on to whoever waits for a change.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
-use async_nats::{Event, ServerError};
+use async_nats::{ClientError, Event, ServerError};
 use tokio::sync::watch;
 
 /// How often the connection was made and lost so far.
@@ -42,9 +42,32 @@ impl LinkWatch {
     }
 }
 
+/// Attempts to connect that came to nothing, as they are spoken of: when the reason changes, and every so many.
+#[derive(Debug, Default)]
+pub(super) struct Failures {
+    last: String,
+    attempts: usize,
+}
+
+impl Failures {
+    /// A connection that does not come about is spoken of this often.
+    const REMIND_EVERY_ATTEMPTS: usize = 15;
+
+    /// Takes in one more; whether to speak of it.
+    pub(super) fn note(&mut self, reason: &str) -> Option<usize> {
+        self.attempts += 1;
+        let news = self.last != reason || self.attempts.is_multiple_of(Self::REMIND_EVERY_ATTEMPTS);
+        reason.clone_into(&mut self.last);
+        news.then_some(self.attempts)
+    }
+}
+
 /// The connection's history.
 #[derive(Debug, Default)]
 pub(super) struct Link {
+    /// The servers' addresses, as the log tells them.
+    servers: String,
+    failures: Mutex<Failures>,
     state: watch::Sender<LinkState>,
     slow_consumer: AtomicU64,
     /// The subject of flush markers, which permissions may deny.
@@ -53,6 +76,10 @@ pub(super) struct Link {
 }
 
 impl Link {
+    pub(super) fn new(servers: String) -> Self {
+        Self { servers, ..Self::default() }
+    }
+
     pub(super) fn watch(&self) -> watch::Receiver<LinkState> {
         self.state.subscribe()
     }
@@ -86,7 +113,10 @@ impl Link {
     /// Takes in one event of the client.
     pub(super) fn note(&self, event: Event) {
         match event {
-            Event::Connected => self.state.send_modify(|state| state.made += 1),
+            Event::Connected => {
+                *self.failures() = Failures::default();
+                self.state.send_modify(|state| state.made += 1);
+            }
             Event::Disconnected => {
                 self.state.send_modify(|state| state.lost += 1);
                 tracing::warn!("lost the connection to NATS; reconnecting");
@@ -104,8 +134,24 @@ impl Link {
                 }
             }
             Event::ServerError(error) => self.server_error(&error),
-            Event::ClientError(error) => tracing::warn!(%error, "no connection to NATS"),
+            Event::ClientError(error) => self.client_error(&error),
         }
+    }
+
+    /// An attempt to connect again has come to nothing, unless the client says something else.
+    fn client_error(&self, error: &ClientError) {
+        let mut reason = error.to_string();
+        if reason.ends_with("IO error") {
+            // Which one it was the client keeps to itself.
+            "refused, reset or out of reach".clone_into(&mut reason);
+        }
+        if let Some(attempt) = self.failures().note(&reason) {
+            tracing::warn!(servers = self.servers, reason, attempt, "no NATS server can be reached; trying on");
+        }
+    }
+
+    fn failures(&self) -> std::sync::MutexGuard<'_, Failures> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn server_error(&self, error: &ServerError) {
@@ -124,5 +170,19 @@ impl Link {
             }
         }
         tracing::error!(error = text, "error from the NATS server");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Failures;
+
+    #[test]
+    fn failures_are_spoken_of_when_they_change_and_now_and_then() {
+        let mut failures = Failures::default();
+        let told: Vec<usize> = (0..32).filter_map(|_| failures.note("refused")).collect();
+        assert_eq!(told, [1, 15, 30]);
+        assert_eq!(failures.note("no TLS"), Some(33));
+        assert_eq!(failures.note("no TLS"), None);
     }
 }

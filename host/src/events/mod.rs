@@ -10,6 +10,7 @@ mod json;
 use bytes::Bytes;
 
 use crate::message::Headers;
+use crate::rules::EventMode;
 
 pub(crate) use attribute::{PREFIX, decoded};
 pub(crate) use json::elements;
@@ -37,17 +38,6 @@ const SHARED: [&str; 3] = ["Trackside-Rule", "Trackside-Revision", "Trackside-Di
 /// Attributes of an event in a batch that are Trackside's own. By the first, services know what they have taken: whoever made
 /// the event cannot say it.
 const OWN: [&str; 2] = ["tracksideid", "tracksidesubject"];
-
-/// How an event is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EventMode {
-    /// Attributes are headers, and the payload is the data as it is.
-    Binary,
-    /// The payload is JSON that has attributes and data.
-    Structured,
-    /// The payload is a list of such events.
-    Batched,
-}
 
 /// Why something is not an event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

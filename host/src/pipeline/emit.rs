@@ -4,11 +4,12 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::backbone::{Outgoing, Pending, PublishError, Publisher};
-use crate::events::{Defaults, EventMode, converted};
+use crate::events::{Defaults, converted};
 use crate::message::{Headers, Message, Origin};
 use crate::names::Revision;
 use crate::outlets::{Content, Post};
 use crate::plan::{Address, Pass, Probe, RulePlan};
+use crate::rules::EventMode;
 use crate::times::rfc3339_ms;
 
 use super::dead::{dead_letter, without_payload};

@@ -4,11 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::events::{self, EventError, EventMode};
+use crate::events::{self, EventError};
 use crate::message::{Message, Subject};
 use crate::names::RouteName;
 use crate::outlets::{Outlets, Queue, Service};
-use crate::rules::{BatchBounds, CALLER, Confirm, RenderError, SUBSCRIBERS_PREFIX, Target, Template, UrlTemplate};
+use crate::rules::{
+    BatchBounds, CALLER, Confirm, EventMode, RenderError, SUBSCRIBERS_PREFIX, Target, Template, UrlTemplate,
+};
 use crate::telemetry::RouteMetrics;
 
 use super::Breaker;

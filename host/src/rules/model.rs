@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::events::EventMode;
 use crate::message::SubjectPattern;
 use crate::names::{KeyName, PluginName, QueueName, RouteName, RuleName, SecretName, SourceName, TokenName};
 
@@ -540,6 +539,17 @@ pub struct Route {
     pub to: Target,
     /// Where it is.
     pub location: Location,
+}
+
+/// How a CloudEvent is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventMode {
+    /// Attributes are headers, and the payload is the data as it is.
+    Binary,
+    /// The payload is JSON that has attributes and data.
+    Structured,
+    /// The payload is a list of such events.
+    Batched,
 }
 
 /// Where a route leads.

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::events::EventMode;
 
 /// What stands in for a file that a case does not have.
 const GOOD_CONFIG: &str = r#"

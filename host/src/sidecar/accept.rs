@@ -3,7 +3,8 @@
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT;
 
-use crate::events::{self, BATCHED, EventMode, STRUCTURED};
+use crate::events::{self, BATCHED, STRUCTURED};
+use crate::rules::EventMode;
 
 /// Media ranges, each with how much it is wanted, in thousandths.
 #[derive(Debug, PartialEq, Eq)]

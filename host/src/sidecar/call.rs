@@ -110,7 +110,11 @@ pub(super) fn subject(text: &str) -> Result<Subject, Problem> {
 
 /// A text of somebody else, in an error.
 fn shown(text: &str) -> String {
-    text.chars().take(200).flat_map(char::escape_debug).collect()
+    let mut shown = String::new();
+    for c in text.chars().take(200) {
+        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown
 }
 
 fn is_too_long(error: &axum::Error) -> bool {

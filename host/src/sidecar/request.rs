@@ -12,11 +12,11 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::admin::Problem;
 use crate::backbone::{Awaited, Reply};
-use crate::events::{BATCHED, Defaults, EventError, EventMode, PREFIX, STRUCTURED, converted, media_type, unwrapped};
+use crate::events::{BATCHED, Defaults, EventError, PREFIX, STRUCTURED, converted, media_type, unwrapped};
 use crate::message::{Message, Subject, is_reserved};
 use crate::outlets::Content;
 use crate::pipeline::{Ended, Kept, Part, Report};
-use crate::rules::REPLIES_SOURCE;
+use crate::rules::{EventMode, REPLIES_SOURCE};
 use crate::times::rfc3339;
 
 use super::accept::Accept;

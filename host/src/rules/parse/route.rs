@@ -3,10 +3,9 @@
 use toml::de::DeValue;
 
 use super::{Known, name};
-use crate::events::EventMode;
 use crate::names::QueueName;
 use crate::rules::error::Problem;
-use crate::rules::model::{BatchBounds, CALLER, Confirm, SUBSCRIBERS_PREFIX, Target};
+use crate::rules::model::{BatchBounds, CALLER, Confirm, EventMode, SUBSCRIBERS_PREFIX, Target};
 use crate::rules::reference;
 use crate::rules::suggest;
 use crate::rules::table::{File, Table};
