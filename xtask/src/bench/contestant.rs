@@ -139,7 +139,7 @@ impl Contestant {
             (Some(flames), Kind::Trackside(_)) if !self.label.is_empty() => {
                 let pid = process.id().context("it has ended")?;
                 let file = flames.join(flame::file_name(transport, &self.label));
-                Some((Recording::start(pid, world.folder())?, format!("{transport}: {}", self.label), file))
+                Some((Recording::start(pid, world.folder()).await?, format!("{transport}: {}", self.label), file))
             }
             _ => None,
         };

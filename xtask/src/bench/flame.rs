@@ -11,6 +11,7 @@ use inferno::collapse::perf::Folder;
 use inferno::flamegraph::{Options, from_lines};
 use tokio::process::Command;
 
+use super::perf;
 use crate::process::Process;
 use crate::shell;
 
@@ -32,14 +33,10 @@ pub(crate) struct Recording {
 
 impl Recording {
     /// Begins to watch the process of this id.
-    pub(crate) fn start(pid: u32, folder: &Path) -> Result<Self> {
+    pub(crate) async fn start(pid: u32, folder: &Path) -> Result<Self> {
         let samples = folder.join("perf.data");
-        let mut command = Command::new("perf");
-        command.args(["record", "--all-cpus", "--freq", SAMPLES, "--call-graph", STACKS, "--output"]).arg(&samples);
-        // To watch one process fails where one of its threads ends meanwhile; so all are watched, until this one ends.
-        command.args(["--", "tail", &format!("--pid={pid}"), "--follow", "/dev/null"]);
-        let perf = Process::start("perf", &mut command, folder);
-        let perf = perf.context("flame graphs need `perf` (Debian: linux-perf)")?;
+        let how = ["--freq", SAMPLES, "--call-graph", STACKS];
+        let perf = perf::record("perf", &how, &samples, pid, folder).await?;
         Ok(Self { perf, pid, samples, names: PathBuf::from(format!("/tmp/perf-{pid}.map")) })
     }
 

@@ -87,7 +87,7 @@ pub(crate) async fn run(
         (Some(folder), Kind::Trackside(_) | Kind::Relay) => {
             let file = folder.join(turns::file_name(&flame::file_name(load.transport, &contestant.label)));
             let title = format!("{}: {}, {rate:.0} messages a second", load.transport, contestant.label);
-            Some((Watch::start(running.pid()?, world.folder())?, title, file))
+            Some((Watch::start(running.pid()?, world.folder()).await?, title, file))
         }
         _ => None,
     };

@@ -17,6 +17,7 @@ mod micro;
 mod orders;
 mod page;
 mod peer;
+mod perf;
 mod plot;
 pub(crate) mod relay;
 mod reload;

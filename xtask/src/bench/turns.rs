@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tokio::process::Command;
 
-use super::tables;
+use super::{perf, tables};
 use crate::process::Process;
 use crate::shell;
 
@@ -37,14 +37,9 @@ struct Turns {
 
 impl Watch {
     /// Begins to watch the process of this id, until it ends.
-    pub(crate) fn start(pid: u32, folder: &Path) -> Result<Self> {
+    pub(crate) async fn start(pid: u32, folder: &Path) -> Result<Self> {
         let events = folder.join("turns.data");
-        let mut command = Command::new("perf");
-        command.args(["record", "--all-cpus", "--event", EVENTS, "--mmap-pages", PAGES, "--output"]).arg(&events);
-        // Who waits for a processor waits for others who have it, so all are watched; it ends as soon as this one does.
-        command.args(["--", "tail", &format!("--pid={pid}"), "--follow", "/dev/null"]);
-        let perf = Process::start("turns", &mut command, folder);
-        let perf = perf.context("watching the scheduler needs `perf` (Debian: linux-perf)")?;
+        let perf = perf::record("turns", &["--event", EVENTS, "--mmap-pages", PAGES], &events, pid, folder).await?;
         Ok(Self { perf, pid, events })
     }
 
