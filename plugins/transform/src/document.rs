@@ -1,58 +1,95 @@
 //! A JSON document that can be changed in places while everything else keeps its spelling.
 //!
 //! Numbers and strings keep theirs, members their order and their repeats; white space between tokens is not kept.
+//!
+//! Objects and arrays that no operation goes into are not taken apart: they stay the piece of the payload that they
+//! are, so that a message costs what is changed of it and one look at the rest.
 
 use std::borrow::Cow;
 
-/// A value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Node {
+/// A value. What it has not been given by an operation is borrowed from the payload.
+#[derive(Clone, Debug)]
+pub(crate) enum Node<'j> {
     Null,
     Boolean(bool),
     /// As it is spelt.
-    Number(String),
-    Text(Text),
-    Array(Vec<Node>),
-    Object(Vec<Member>),
+    Number(Cow<'j, str>),
+    Text(Text<'j>),
+    /// An array or an object that nobody has looked into; see [`Node::open`].
+    Closed(Closed<'j>),
+    Array(Vec<Node<'j>>),
+    Object(Vec<Member<'j>>),
 }
 
 /// A member of an object. A key may repeat.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Member {
-    pub(crate) key: Text,
-    pub(crate) value: Node,
+#[derive(Clone, Debug)]
+pub(crate) struct Member<'j> {
+    pub(crate) key: Text<'j>,
+    pub(crate) value: Node<'j>,
 }
 
 /// A string, as it is spelt between its quotes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Text(String);
+#[derive(Clone, Debug)]
+pub(crate) struct Text<'j> {
+    spelling: Cow<'j, str>,
+    escaped: bool,
+}
 
-impl Text {
+/// An array or an object, from its bracket to its bracket.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Closed<'j> {
+    spelling: &'j str,
+    /// Whether there is white space between its tokens.
+    spaced: bool,
+}
+
+impl Text<'_> {
     pub(crate) fn new(text: &str) -> Self {
         let quoted = serde_json::Value::from(text).to_string();
-        Self(quoted[1..quoted.len() - 1].to_owned())
+        let spelling = quoted[1..quoted.len() - 1].to_owned();
+        Self { escaped: spelling.contains('\\'), spelling: Cow::Owned(spelling) }
     }
 
     pub(crate) fn plain(&self) -> Cow<'_, str> {
-        if !self.0.contains('\\') {
-            return Cow::Borrowed(&self.0);
+        if !self.escaped {
+            return Cow::Borrowed(&self.spelling);
         }
-        let plain = serde_json::from_str(&format!("\"{}\"", self.0));
+        let plain = serde_json::from_str(&format!("\"{}\"", self.spelling));
         Cow::Owned(plain.expect("it was cut from a well-formed document, or escaped by `new`"))
+    }
+
+    /// Whether it is this text.
+    pub(crate) fn is(&self, text: &str) -> bool {
+        if self.escaped { self.plain() == text } else { self.spelling == text }
+    }
+
+    fn print_to(&self, out: &mut String) {
+        out.push('"');
+        out.push_str(&self.spelling);
+        out.push('"');
     }
 }
 
-impl Node {
+impl<'j> Node<'j> {
     pub(crate) fn text(text: &str) -> Self {
         Self::Text(Text::new(text))
     }
 
-    /// Reads a JSON text. `None` if it is not well-formed, which the host has ruled out for a payload.
-    pub(crate) fn parse(json: &str) -> Option<Self> {
+    /// Reads a JSON text. `None` if what is read of it is not well-formed, which the host has ruled out for a payload.
+    pub(crate) fn parse(json: &'j str) -> Option<Self> {
         let mut parser = Parser { json, at: 0 };
+        parser.white_space();
         let node = parser.value()?;
         parser.white_space();
         (parser.at == json.len()).then_some(node)
+    }
+
+    /// Takes it apart if that has not been done, so that it is never [`Closed`](Self::Closed).
+    pub(crate) fn open(&mut self) -> &mut Self {
+        if let Self::Closed(closed) = self {
+            *self = closed.open();
+        }
+        self
     }
 
     pub(crate) fn print(&self) -> String {
@@ -61,12 +98,13 @@ impl Node {
         out
     }
 
-    fn print_to(&self, out: &mut String) {
+    pub(crate) fn print_to(&self, out: &mut String) {
         match self {
             Self::Null => out.push_str("null"),
             Self::Boolean(value) => out.push_str(if *value { "true" } else { "false" }),
             Self::Number(spelling) => out.push_str(spelling),
-            Self::Text(text) => quoted(text, out),
+            Self::Text(text) => text.print_to(out),
+            Self::Closed(closed) => closed.print_to(out),
             Self::Array(items) => {
                 out.push('[');
                 for (index, item) in items.iter().enumerate() {
@@ -83,13 +121,17 @@ impl Node {
                     if index > 0 {
                         out.push(',');
                     }
-                    quoted(&member.key, out);
+                    member.key.print_to(out);
                     out.push(':');
                     member.value.print_to(out);
                 }
                 out.push('}');
             }
         }
+    }
+
+    pub(crate) fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
     }
 
     /// Its type by the name that JSON Schema gives it, for messages that must not show the value.
@@ -99,8 +141,9 @@ impl Node {
             Self::Boolean(_) => "boolean",
             Self::Number(_) => "number",
             Self::Text(_) => "string",
+            Self::Closed(closed) if closed.spelling.starts_with('[') => "array",
             Self::Array(_) => "array",
-            Self::Object(_) => "object",
+            Self::Closed(_) | Self::Object(_) => "object",
         }
     }
 
@@ -114,24 +157,55 @@ impl Node {
     }
 
     /// The member of this key; the last one, as most readers of JSON have it, if the key repeats.
-    pub(crate) fn member(&self, key: &str) -> Option<&Self> {
-        match self {
-            Self::Object(members) => members.iter().rev().find(|member| member.key.plain() == key).map(|m| &m.value),
+    pub(crate) fn member(&mut self, key: &str) -> Option<&mut Self> {
+        match self.open() {
+            Self::Object(members) => {
+                members.iter_mut().rev().find(|member| member.key.is(key)).map(|member| &mut member.value)
+            }
             _ => None,
         }
     }
 }
 
+impl<'j> Closed<'j> {
+    fn open(self) -> Node<'j> {
+        let mut parser = Parser { json: self.spelling, at: 0 };
+        let opened = if self.spelling.starts_with('[') { parser.array() } else { parser.object() };
+        opened.expect("it was cut from a well-formed document")
+    }
+
+    fn print_to(self, out: &mut String) {
+        if !self.spaced {
+            out.push_str(self.spelling);
+            return;
+        }
+        let bytes = self.spelling.as_bytes();
+        let (mut from, mut at) = (0, 0);
+        while let Some(byte) = bytes.get(at) {
+            match byte {
+                b'"' => at = string_end(bytes, at + 1).map_or(bytes.len(), |(end, _)| end + 1),
+                b' ' | b'\t' | b'\n' | b'\r' => {
+                    out.push_str(&self.spelling[from..at]);
+                    at += 1;
+                    from = at;
+                }
+                _ => at += 1,
+            }
+        }
+        out.push_str(&self.spelling[from..]);
+    }
+}
+
 /// Puts a member where the last one of its key is, and removes the others, or at the end.
-pub(crate) fn put<'m>(members: &'m mut Vec<Member>, key: &str, value: Node) -> &'m mut Node {
-    let place = members.iter().rposition(|member| member.key.plain() == key);
+pub(crate) fn put<'m, 'j>(members: &'m mut Vec<Member<'j>>, key: &str, value: Node<'j>) -> &'m mut Node<'j> {
+    let place = members.iter().rposition(|member| member.key.is(key));
     let place = match place {
         Some(last) => {
             members[last].value = value;
             let mut index = 0;
             let mut before = 0;
             members.retain(|member| {
-                let keep = index >= last || member.key.plain() != key;
+                let keep = index >= last || !member.key.is(key);
                 before += usize::from(keep && index < last);
                 index += 1;
                 keep
@@ -146,24 +220,17 @@ pub(crate) fn put<'m>(members: &'m mut Vec<Member>, key: &str, value: Node) -> &
     &mut members[place].value
 }
 
-fn quoted(text: &Text, out: &mut String) {
-    out.push('"');
-    out.push_str(&text.0);
-    out.push('"');
-}
-
-/// Reads what the host has found to be well-formed. Its depth is the host's limit for payloads.
+/// Reads what the host has found to be well-formed, one level deep.
 struct Parser<'j> {
     json: &'j str,
     at: usize,
 }
 
-impl Parser<'_> {
-    fn value(&mut self) -> Option<Node> {
-        self.white_space();
+impl<'j> Parser<'j> {
+    /// Begins at the value's first byte.
+    fn value(&mut self) -> Option<Node<'j>> {
         Some(match self.peek()? {
-            b'{' => self.object()?,
-            b'[' => self.array()?,
+            b'{' | b'[' => Node::Closed(self.closed()?),
             b'"' => Node::Text(self.string()?),
             b'n' => self.word("null", Node::Null)?,
             b't' => self.word("true", Node::Boolean(true))?,
@@ -172,7 +239,32 @@ impl Parser<'_> {
         })
     }
 
-    fn object(&mut self) -> Option<Node> {
+    /// Goes over an array or object without taking it apart.
+    fn closed(&mut self) -> Option<Closed<'j>> {
+        let bytes = self.json.as_bytes();
+        let (start, mut at) = (self.at, self.at);
+        let (mut depth, mut spaced) = (0_usize, false);
+        loop {
+            let byte = *bytes.get(at)?;
+            at += 1;
+            match byte {
+                b'"' => at = string_end(bytes, at)?.0 + 1,
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' => {
+                    depth -= 1;
+                    if depth == 0 {
+                        break;
+                    }
+                }
+                b' ' | b'\t' | b'\n' | b'\r' => spaced = true,
+                _ => {}
+            }
+        }
+        self.at = at;
+        Some(Closed { spelling: self.json.get(start..at)?, spaced })
+    }
+
+    fn object(&mut self) -> Option<Node<'j>> {
         let mut members = Vec::new();
         self.at += 1;
         self.white_space();
@@ -184,6 +276,7 @@ impl Parser<'_> {
             let key = self.string()?;
             self.white_space();
             self.expect(b':')?;
+            self.white_space();
             members.push(Member { key, value: self.value()? });
             self.white_space();
         }
@@ -191,13 +284,14 @@ impl Parser<'_> {
         Some(Node::Object(members))
     }
 
-    fn array(&mut self) -> Option<Node> {
+    fn array(&mut self) -> Option<Node<'j>> {
         let mut items = Vec::new();
         self.at += 1;
         self.white_space();
         while self.peek()? != b']' {
             if !items.is_empty() {
                 self.expect(b',')?;
+                self.white_space();
             }
             items.push(self.value()?);
             self.white_space();
@@ -206,31 +300,24 @@ impl Parser<'_> {
         Some(Node::Array(items))
     }
 
-    fn string(&mut self) -> Option<Text> {
+    fn string(&mut self) -> Option<Text<'j>> {
         self.expect(b'"')?;
         let start = self.at;
-        loop {
-            match self.peek()? {
-                b'\\' => self.at += 2,
-                b'"' => break,
-                _ => self.at += 1,
-            }
-        }
-        let raw = self.json.get(start..self.at)?;
-        self.at += 1;
-        Some(Text(raw.to_owned()))
+        let (end, escaped) = string_end(self.json.as_bytes(), start)?;
+        self.at = end + 1;
+        Some(Text { spelling: Cow::Borrowed(self.json.get(start..end)?), escaped })
     }
 
-    fn number(&mut self) -> Option<Node> {
+    fn number(&mut self) -> Option<Node<'j>> {
         let rest = &self.json.as_bytes()[self.at..];
         let is_part = |byte: &&u8| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
         let length = rest.iter().take_while(is_part).count();
         let spelling = self.json.get(self.at..self.at + length).filter(|spelling| !spelling.is_empty())?;
         self.at += length;
-        Some(Node::Number(spelling.to_owned()))
+        Some(Node::Number(Cow::Borrowed(spelling)))
     }
 
-    fn word(&mut self, word: &str, node: Node) -> Option<Node> {
+    fn word(&mut self, word: &str, node: Node<'j>) -> Option<Node<'j>> {
         self.json[self.at..].starts_with(word).then_some(())?;
         self.at += word.len();
         Some(node)
@@ -253,6 +340,36 @@ impl Parser<'_> {
     }
 }
 
+/// Where the quote is that ends the string whose first character is at `at`, and whether there are escapes before it.
+#[inline]
+fn string_end(bytes: &[u8], mut at: usize) -> Option<(usize, bool)> {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const TOPS: u64 = ONES << 7;
+    let mut escaped = false;
+    loop {
+        // Eight bytes at a time, while none of them is a quote or a backslash.
+        while let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+            let word = u64::from_le_bytes(*word);
+            // A byte's top bit is set where the byte is zero; perhaps in bytes after that one as well.
+            let zeros = |word: u64| word.wrapping_sub(ONES) & !word & TOPS;
+            let ends = zeros(word ^ (ONES * 0x22)) | zeros(word ^ (ONES * 0x5c));
+            if ends != 0 {
+                at += ends.trailing_zeros() as usize / 8;
+                break;
+            }
+            at += 8;
+        }
+        match bytes.get(at)? {
+            b'"' => return Some((at, escaped)),
+            b'\\' => {
+                escaped = true;
+                at += 2;
+            }
+            _ => at += 1,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -261,24 +378,87 @@ mod tests {
 
     #[test]
     fn spelling_order_and_repeats_are_kept() {
-        let json = r#" { "b" : 1.50E+3 , "a":["\u00e9\/", -0, true,false,null ,{},[]], "b":"x" } "#;
-        let node = Node::parse(json).unwrap();
-        assert_eq!(node.print(), r#"{"b":1.50E+3,"a":["\u00e9\/",-0,true,false,null,{},[]],"b":"x"}"#);
-        assert_eq!(node.member("b"), Some(&Node::text("x")));
-        assert_eq!(Node::parse(&node.print()), Some(node));
+        let json = r#" { "b" : 1.50E+3 , "a":["\u00e9\/", -0, true,false,null ,{},[ ] , "x \" y"], "b":"x" } "#;
+        let compact = r#"{"b":1.50E+3,"a":["\u00e9\/",-0,true,false,null,{},[],"x \" y"],"b":"x"}"#;
+        let mut node = Node::parse(json).unwrap();
+        assert_eq!(node.print(), compact, "as a whole");
+        assert_eq!(node.member("b").unwrap().print(), r#""x""#);
+        assert_eq!(node.print(), compact, "with its members apart");
+        assert_eq!(node.member("a").unwrap().open().kind(), "array");
+        assert_eq!(node.print(), compact, "with its elements apart");
     }
 
     #[test]
     fn put_replaces_the_last_member_of_its_key_and_removes_the_others() {
-        let Some(Node::Object(mut members)) = Node::parse(r#"{"a":1,"b":2,"\u0061":3,"c":4}"#) else { panic!() };
-        *put(&mut members, "a", Node::Null) = Node::Boolean(true);
-        put(&mut members, "d\"", Node::Null);
-        assert_eq!(Node::Object(members).print(), r#"{"b":2,"\u0061":true,"c":4,"d\"":null}"#);
+        let mut node = Node::parse(r#"{"a":1,"b":2,"\u0061":3,"c":4}"#).unwrap();
+        let Node::Object(members) = node.open() else { panic!() };
+        *put(members, "a", Node::Null) = Node::Boolean(true);
+        put(members, "d\"", Node::Null);
+        assert_eq!(node.print(), r#"{"b":2,"\u0061":true,"c":4,"d\"":null}"#);
+    }
+
+    /// Takes all of it apart.
+    fn open_all(node: &mut Node<'_>) {
+        match node.open() {
+            Node::Array(items) => items.iter_mut().for_each(open_all),
+            Node::Object(members) => members.iter_mut().for_each(|member| open_all(&mut member.value)),
+            _ => {}
+        }
+    }
+
+    /// JSON texts, of which the white space, the escapes and the lengths of strings are anything.
+    fn json() -> impl Strategy<Value = String> {
+        let string = r#""([a-z0-9 \[\]{}:,é]|\\["\\/n]|\\u00e9){0,20}""#;
+        let space = "[ \n\t\r]{0,2}";
+        let scalar = prop_oneof![
+            string.prop_map(String::from),
+            Just("-1.50E+3".to_owned()),
+            Just("0".to_owned()),
+            Just("true".to_owned()),
+            Just("false".to_owned()),
+            Just("null".to_owned()),
+        ];
+        let inner = scalar.prop_recursive(5, 60, 6, move |inner| {
+            let element = (space, inner.clone(), space).prop_map(|(a, value, b)| format!("{a}{value}{b}"));
+            let member =
+                (space, string, space, element.clone()).prop_map(|(a, key, b, value)| format!("{a}{key}{b}:{value}"));
+            prop_oneof![
+                prop::collection::vec(element, 0..6).prop_map(|items| format!("[{}]", items.join(","))),
+                prop::collection::vec(member, 0..6).prop_map(|members| format!("{{{}}}", members.join(","))),
+                space.prop_map(|space| format!("[{space}]")),
+                space.prop_map(|space| format!("{{{space}}}")),
+            ]
+        });
+        (space, inner, space).prop_map(|(a, value, b)| format!("{a}{value}{b}"))
+    }
+
+    /// The text without the white space between its tokens, found byte by byte.
+    fn compact(json: &str) -> String {
+        let (mut within, mut escape) = (false, false);
+        let keep = |c: &char| {
+            let is_space = !within && c.is_ascii_whitespace();
+            if *c == '"' && !escape {
+                within = !within;
+            }
+            escape = *c == '\\' && !escape;
+            !is_space
+        };
+        json.chars().filter(keep).collect()
     }
 
     proptest! {
         #[test]
-        fn no_text_makes_it_panic(text in "[\\[\\]{}\",:0-9a-z\\\\ ]{0,40}|\\PC{0,40}") {
+        fn whatever_is_taken_apart_prints_the_same(json in json()) {
+            let mut node = Node::parse(&json).unwrap();
+            prop_assert_eq!(node.print(), compact(&json));
+            node.open();
+            prop_assert_eq!(node.print(), compact(&json));
+            open_all(&mut node);
+            prop_assert_eq!(node.print(), compact(&json));
+        }
+
+        #[test]
+        fn no_text_makes_reading_panic(text in "[\\[\\]{}\",:0-9a-z\\\\ ]{0,40}|\\PC{0,40}") {
             if let Some(node) = Node::parse(&text) {
                 node.print();
             }
@@ -288,6 +468,7 @@ mod tests {
         fn a_text_comes_back_as_it_was(text in any::<String>()) {
             let spelt = Text::new(&text);
             prop_assert_eq!(spelt.plain(), text.as_str());
+            prop_assert!(spelt.is(&text));
         }
     }
 }

@@ -121,10 +121,12 @@ impl Stage for Transform {
 
 impl Transform {
     fn operate(&self, operations: &[Operation], message: &mut Message) -> Result<Verdict, Failure> {
-        let mut root = match operations.iter().any(Operation::uses_body) {
-            true => read(message, &self.root)?,
-            false => Node::Null,
+        let payload = match operations.iter().any(Operation::uses_body) {
+            true => json(message, &self.root)?,
+            false => "null".to_owned(),
         };
+        let unreadable = || PayloadError::NotJson("nothing of it could be read".to_owned());
+        let mut root = Node::parse(&payload).ok_or_else(unreadable)?;
         let mut changed = false;
         for (index, operation) in operations.iter().enumerate() {
             changed |= operation
@@ -132,20 +134,26 @@ impl Transform {
                 .map_err(|error| Failure::reject(format!("operation {} ({}): {error}", index + 1, operation.name)))?;
         }
         if changed {
-            message.set_payload(root.print());
+            let mut printed = String::with_capacity(payload.len() + ROOM);
+            root.print_to(&mut printed);
+            message.set_payload(printed);
         }
         Ok(Verdict::Forward)
     }
 }
 
+/// How much longer than it came a payload may become before the text that it is printed into grows, in bytes.
+const ROOM: usize = 256;
+
 /// The payload, which the host has found to be well-formed.
-fn read(message: &Message, root: &Selector) -> Result<Node, Failure> {
+fn json(message: &Message, root: &Selector) -> Result<String, Failure> {
     let found = message.select(root)?.into_iter().next();
-    let node = found.and_then(|found| match &found.value {
-        Value::Text(text) => Some(Node::text(text)),
-        other => Node::parse(&other.spelling()),
-    });
-    node.ok_or_else(|| PayloadError::NotJson("nothing of it could be read".to_owned()).into())
+    Ok(match found.map(|found| found.value) {
+        Some(Value::Json(json)) => json,
+        Some(Value::Text(text)) => Node::text(&text).print(),
+        Some(other) => other.spelling().into_owned(),
+        None => String::new(),
+    })
 }
 
 trackside_plugin::export!(Transform);

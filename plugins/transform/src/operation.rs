@@ -89,7 +89,7 @@ impl Operation {
     }
 
     /// Does it, and says whether the document may have changed.
-    pub(crate) fn apply(&self, root: &mut Node, message: &mut Message) -> Result<bool, StepError> {
+    pub(crate) fn apply<'j>(&'j self, root: &mut Node<'j>, message: &mut Message) -> Result<bool, StepError> {
         let done = self.step.apply(root, message)?;
         if self.required && done == Done::Nothing {
             return Err(StepError::Missing);
@@ -107,7 +107,7 @@ enum Done {
 }
 
 impl Step {
-    fn apply(&self, root: &mut Node, message: &mut Message) -> Result<Done, StepError> {
+    fn apply<'j>(&'j self, root: &mut Node<'j>, message: &mut Message) -> Result<Done, StepError> {
         let body = |count: usize| if count == 0 { Done::Nothing } else { Done::Body };
         Ok(match self {
             Self::Rename { path, to } => body(path.rename(root, to)),
@@ -145,7 +145,13 @@ impl Step {
 }
 
 impl Target {
-    fn put(&self, root: &mut Node, message: &mut Message, value: &Node, only_missing: bool) -> Result<Done, StepError> {
+    fn put<'j>(
+        &self,
+        root: &mut Node<'j>,
+        message: &mut Message,
+        value: &Node<'j>,
+        only_missing: bool,
+    ) -> Result<Done, StepError> {
         match self {
             Self::Body(path) => {
                 path.put(root, value, only_missing).map_err(StepError::InTheWay)?;
@@ -162,13 +168,13 @@ impl Target {
 }
 
 impl Parts {
-    fn join(&self, root: &Node, message: &Message, with: &str) -> Result<Option<String>, StepError> {
+    fn join<'j>(&'j self, root: &mut Node<'j>, message: &Message, with: &str) -> Result<Option<String>, StepError> {
         let texts: Vec<String> = match self {
             Self::Listed(parts) => {
                 let filled = parts.iter().filter_map(|part| part.fill(root, message));
-                filled.filter(|node| *node != Node::Null).map(|node| node.spelling().into_owned()).collect()
+                filled.filter(|node| !node.is_null()).map(|node| node.spelling().into_owned()).collect()
             }
-            Self::Elements(path) => match path.get(root) {
+            Self::Elements(path) => match path.get(root).map(Node::open) {
                 None | Some(Node::Null) => return Ok(None),
                 Some(Node::Array(items)) => items.iter().map(|item| item.spelling().into_owned()).collect(),
                 Some(other) => return Err(StepError::Type { found: other.kind(), expected: "an array" }),
@@ -180,8 +186,8 @@ impl Parts {
 }
 
 impl Edit {
-    fn apply(&self, node: &mut Node) -> Result<(), StepError> {
-        if *node == Node::Null {
+    fn apply(&self, node: &mut Node<'_>) -> Result<(), StepError> {
+        if node.is_null() {
             return Ok(());
         }
         let changed = match self {
@@ -203,7 +209,7 @@ impl Edit {
     }
 }
 
-fn text(node: &Node) -> Result<std::borrow::Cow<'_, str>, StepError> {
+fn text<'n>(node: &'n Node<'_>) -> Result<std::borrow::Cow<'n, str>, StepError> {
     match node {
         Node::Text(text) => Ok(text.plain()),
         other => Err(StepError::Type { found: other.kind(), expected: "a string" }),

@@ -93,19 +93,22 @@ impl Path {
     }
 
     /// The value at a path of one place.
-    pub(crate) fn get<'n>(&self, root: &'n Node) -> Option<&'n Node> {
-        self.segments.iter().try_fold(root, |node, segment| match (&segment.pick, node) {
-            (Pick::Name(name), node) => node.member(name),
-            (Pick::Index(index), Node::Array(items)) => items.get(position(*index, items.len())?),
-            _ => None,
+    pub(crate) fn get<'n, 'j>(&self, root: &'n mut Node<'j>) -> Option<&'n mut Node<'j>> {
+        self.segments.iter().try_fold(root, |node, segment| match &segment.pick {
+            Pick::Name(name) => node.member(name),
+            Pick::Index(index) => match node.open() {
+                Node::Array(items) => position(*index, items.len()).and_then(|at| items.get_mut(at)),
+                _ => None,
+            },
+            Pick::All => None,
         })
     }
 
     /// Changes every value that the path matches, inner before outer, and says how many there were.
-    pub(crate) fn change<E>(
+    pub(crate) fn change<'j, E>(
         &self,
-        root: &mut Node,
-        change: &mut dyn FnMut(&mut Node) -> Result<(), E>,
+        root: &mut Node<'j>,
+        change: &mut dyn FnMut(&mut Node<'j>) -> Result<(), E>,
     ) -> Result<usize, E> {
         let mut count = 0;
         visit(root, &self.segments, &mut |node| {
@@ -116,7 +119,7 @@ impl Path {
     }
 
     /// Removes every place that the path matches, and says how many there were. Of the root, an empty object is left.
-    pub(crate) fn remove(&self, root: &mut Node) -> usize {
+    pub(crate) fn remove(&self, root: &mut Node<'_>) -> usize {
         let Some((last, before)) = self.segments.split_last() else {
             *root = Node::Object(Vec::new());
             return 1;
@@ -132,7 +135,7 @@ impl Path {
 
     /// Gives every member that the path matches another name, in its place, and says how many there were. A member
     /// that had the name before is replaced.
-    pub(crate) fn rename(&self, root: &mut Node, to: &str) -> usize {
+    pub(crate) fn rename(&self, root: &mut Node<'_>, to: &str) -> usize {
         let Some((Segment { deep, pick: Pick::Name(name) }, before)) = self.segments.split_last() else { return 0 };
         let mut count = 0;
         let done: Result<(), std::convert::Infallible> = visit(root, before, &mut |node| {
@@ -148,7 +151,12 @@ impl Path {
     /// # Errors
     ///
     /// The type of what is in the way.
-    pub(crate) fn put(&self, root: &mut Node, value: &Node, only_missing: bool) -> Result<(), &'static str> {
+    pub(crate) fn put<'j>(
+        &self,
+        root: &mut Node<'j>,
+        value: &Node<'j>,
+        only_missing: bool,
+    ) -> Result<(), &'static str> {
         put_at(root, &self.segments, value, only_missing)
     }
 }
@@ -207,20 +215,20 @@ fn position(index: i64, length: usize) -> Option<usize> {
 }
 
 /// Calls `change` on every value that the segments match below the node. As deep as the payload is.
-fn visit<E>(
-    node: &mut Node,
+fn visit<'j, E>(
+    node: &mut Node<'j>,
     segments: &[Segment],
-    change: &mut dyn FnMut(&mut Node) -> Result<(), E>,
+    change: &mut dyn FnMut(&mut Node<'j>) -> Result<(), E>,
 ) -> Result<(), E> {
     let Some((segment, rest)) = segments.split_first() else { return change(node) };
-    match node {
+    match node.open() {
         Node::Object(members) => {
             for member in members {
                 if segment.deep {
                     visit(&mut member.value, segments, change)?;
                 }
                 let picked = match &segment.pick {
-                    Pick::Name(name) => member.key.plain() == name.as_str(),
+                    Pick::Name(name) => member.key.is(name),
                     Pick::All => true,
                     Pick::Index(_) => false,
                 };
@@ -250,13 +258,13 @@ fn visit<E>(
     Ok(())
 }
 
-fn remove(node: &mut Node, segment: &Segment) -> usize {
+fn remove(node: &mut Node<'_>, segment: &Segment) -> usize {
     let mut count = 0;
-    match node {
+    match node.open() {
         Node::Object(members) => {
             members.retain_mut(|member| {
                 let picked = match &segment.pick {
-                    Pick::Name(name) => member.key.plain() == name.as_str(),
+                    Pick::Name(name) => member.key.is(name),
                     Pick::All => true,
                     Pick::Index(_) => false,
                 };
@@ -289,18 +297,18 @@ fn remove(node: &mut Node, segment: &Segment) -> usize {
     count
 }
 
-fn rename(node: &mut Node, name: &str, to: &str, deep: bool) -> usize {
+fn rename(node: &mut Node<'_>, name: &str, to: &str, deep: bool) -> usize {
     let mut count = 0;
-    match node {
+    match node.open() {
         Node::Object(members) => {
-            if name != to && members.iter().any(|member| member.key.plain() == name) {
-                members.retain(|member| member.key.plain() != to);
+            if name != to && members.iter().any(|member| member.key.is(name)) {
+                members.retain(|member| !member.key.is(to));
             }
             for member in members {
                 if deep {
                     count += rename(&mut member.value, name, to, deep);
                 }
-                if member.key.plain() == name {
+                if member.key.is(name) {
                     member.key = crate::document::Text::new(to);
                     count += 1;
                 }
@@ -312,16 +320,21 @@ fn rename(node: &mut Node, name: &str, to: &str, deep: bool) -> usize {
     count
 }
 
-fn put_at(node: &mut Node, segments: &[Segment], value: &Node, only_missing: bool) -> Result<(), &'static str> {
+fn put_at<'j>(
+    node: &mut Node<'j>,
+    segments: &[Segment],
+    value: &Node<'j>,
+    only_missing: bool,
+) -> Result<(), &'static str> {
     let Some((segment, rest)) = segments.split_first() else {
-        if !(only_missing && *node != Node::Null) {
+        if !only_missing || node.is_null() {
             *node = value.clone();
         }
         return Ok(());
     };
-    match (&segment.pick, node) {
+    match (&segment.pick, node.open()) {
         (Pick::Name(name), Node::Object(members)) => {
-            let there = members.iter().rposition(|member| member.key.plain() == name.as_str());
+            let there = members.iter().rposition(|member| member.key.is(name));
             let place = match there {
                 Some(index) => &mut members[index].value,
                 None if rest.is_empty() => put(members, name, Node::Null),
@@ -329,11 +342,11 @@ fn put_at(node: &mut Node, segments: &[Segment], value: &Node, only_missing: boo
             };
             put_at(place, rest, value, only_missing)?;
             // One member of the name is left, so that nobody reads another value than was put there.
-            if let Some(last) = members.iter().rposition(|member| member.key.plain() == name.as_str()) {
+            if let Some(last) = members.iter().rposition(|member| member.key.is(name)) {
                 let mut at = 0;
                 members.retain(|member| {
                     at += 1;
-                    at > last || member.key.plain() != name.as_str()
+                    at > last || !member.key.is(name)
                 });
             }
             Ok(())

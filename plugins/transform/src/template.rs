@@ -9,8 +9,8 @@ use crate::path::{Path, PathError};
 /// A value to put somewhere.
 #[derive(Clone, Debug)]
 pub(crate) enum Template {
-    /// The same for every message.
-    Constant(Node),
+    /// The same for every message, as JSON.
+    Constant(String),
     /// One place and nothing else: it keeps the type of what fills it.
     Single(Part),
     /// Text and places.
@@ -46,7 +46,7 @@ pub(crate) enum TemplateError {
 
 impl Template {
     pub(crate) fn constant(value: &serde_json::Value) -> Self {
-        Self::Constant(Node::parse(&value.to_string()).expect("a JSON value prints as JSON"))
+        Self::Constant(value.to_string())
     }
 
     pub(crate) fn parse(text: &str) -> Result<Self, TemplateError> {
@@ -74,7 +74,7 @@ impl Template {
         }
         literal.push_str(rest);
         if parts.is_empty() {
-            return Ok(Self::Constant(Node::text(&literal)));
+            return Ok(Self::constant(&literal.into()));
         }
         if literal.is_empty() && parts.len() == 1 {
             return Ok(Self::Single(parts.remove(0)));
@@ -96,9 +96,9 @@ impl Template {
     }
 
     /// The value for this message; none if a place of it has nothing to fill it with.
-    pub(crate) fn fill(&self, root: &Node, message: &Message) -> Option<Node> {
+    pub(crate) fn fill<'j>(&'j self, root: &mut Node<'j>, message: &Message) -> Option<Node<'j>> {
         match self {
-            Self::Constant(node) => Some(node.clone()),
+            Self::Constant(json) => Some(Node::parse(json).expect("a JSON value prints as JSON")),
             Self::Single(part) => part.fill(root, message),
             Self::Text(parts) => {
                 let mut text = String::new();
@@ -129,7 +129,7 @@ impl Part {
         }
     }
 
-    fn fill(&self, root: &Node, message: &Message) -> Option<Node> {
+    fn fill<'j>(&self, root: &mut Node<'j>, message: &Message) -> Option<Node<'j>> {
         Some(match self {
             Self::Literal(text) => Node::text(text),
             Self::Subject => Node::text(&message.subject()),

@@ -13,15 +13,16 @@ pub(crate) enum Type {
 }
 
 impl Type {
-    pub(super) fn cast(self, node: &Node) -> Result<Node, StepError> {
-        if let Node::Array(_) | Node::Object(_) = node {
+    pub(super) fn cast(self, node: &Node<'_>) -> Result<Node<'static>, StepError> {
+        if let Node::Closed(_) | Node::Array(_) | Node::Object(_) = node {
             return Err(StepError::Type { found: node.kind(), expected: "a string, number or boolean" });
         }
         match self {
             Self::Text => Ok(Node::text(&node.spelling())),
-            Self::Number => number(node).map(Node::Number),
+            Self::Number => number(node).map(|number| Node::Number(number.into())),
             Self::Integer => {
-                integer(&number(node)?).map(Node::Number).ok_or(StepError::Unreadable("is not a whole number"))
+                let whole = integer(&number(node)?).ok_or(StepError::Unreadable("is not a whole number"))?;
+                Ok(Node::Number(whole.into()))
             }
             Self::Boolean => boolean(node).map(Node::Boolean).ok_or(StepError::Unreadable("is neither true nor false")),
         }
@@ -29,7 +30,7 @@ impl Type {
 }
 
 /// A number's spelling, or the number that a text spells.
-fn number(node: &Node) -> Result<String, StepError> {
+fn number(node: &Node<'_>) -> Result<String, StepError> {
     let spelling = match node {
         Node::Boolean(value) => return Ok(u8::from(*value).to_string()),
         other => other.spelling(),
@@ -83,7 +84,7 @@ fn integer(spelling: &str) -> Option<String> {
     after.bytes().all(|byte| byte == b'0').then(|| format!("{sign}{before}{zeros}"))
 }
 
-fn boolean(node: &Node) -> Option<bool> {
+fn boolean(node: &Node<'_>) -> Option<bool> {
     let spelling = node.spelling();
     match spelling.trim() {
         "1" => Some(true),

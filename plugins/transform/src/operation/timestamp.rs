@@ -67,15 +67,15 @@ pub(crate) fn zone(text: &str) -> Option<TimeZone> {
 }
 
 impl Reformat {
-    pub(super) fn apply(&self, node: &Node) -> Result<Node, StepError> {
-        if let Node::Boolean(_) | Node::Array(_) | Node::Object(_) = node {
+    pub(super) fn apply(&self, node: &Node<'_>) -> Result<Node<'static>, StepError> {
+        if let Node::Boolean(_) | Node::Closed(_) | Node::Array(_) | Node::Object(_) = node {
             return Err(StepError::Type { found: node.kind(), expected: "a time in a string or number" });
         }
         let time = self.read(&node.spelling()).ok_or(UNREADABLE)?;
         let zoned = time.to_zoned(self.zone.clone());
         Ok(match &self.to {
-            Format::UnixSeconds => Node::Number(time.as_nanosecond().div_euclid(1_000_000_000).to_string()),
-            Format::UnixMilliseconds => Node::Number(time.as_nanosecond().div_euclid(1_000_000).to_string()),
+            Format::UnixSeconds => Node::Number(time.as_nanosecond().div_euclid(1_000_000_000).to_string().into()),
+            Format::UnixMilliseconds => Node::Number(time.as_nanosecond().div_euclid(1_000_000).to_string().into()),
             Format::Rfc3339 if self.zone == TimeZone::UTC => Node::text(&time.to_string()),
             Format::Rfc3339 => Node::text(&write(RFC_3339, &zoned)?),
             Format::Pattern(pattern) => Node::text(&write(pattern, &zoned)?),

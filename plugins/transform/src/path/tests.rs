@@ -1,6 +1,6 @@
 use super::*;
 
-fn node(json: &str) -> Node {
+fn node(json: &str) -> Node<'_> {
     Node::parse(json).unwrap()
 }
 
