@@ -9,6 +9,7 @@ use regex_lite::Regex;
 use trackside_plugin::{Failure, Message, Selector, SetupError};
 
 use crate::lift::{self, Lifter, Problem, Slot};
+use crate::quick::Quick;
 use crate::reading::Reading;
 use crate::{Target, When, explain};
 
@@ -25,6 +26,8 @@ pub(crate) struct Conditions {
 
 struct Condition {
     expr: IdedExpr,
+    /// The same, if it can be answered without the interpreter.
+    quick: Option<Quick>,
     /// The slots that it reads.
     slots: Vec<usize>,
     target: Target,
@@ -35,6 +38,15 @@ struct Condition {
 pub(crate) struct BodyPaths {
     pub(crate) paths: Vec<String>,
     pub(crate) selector: Option<Selector>,
+    /// For each slot the index of its path, if it has one.
+    pub(crate) of_slots: Vec<Option<usize>>,
+}
+
+/// Crate cel, with what it has been told of a message.
+struct Interpreter<'c> {
+    context: Context<'c, 'c>,
+    /// Of which slots.
+    told: Vec<bool>,
 }
 
 impl Conditions {
@@ -47,7 +59,7 @@ impl Conditions {
         for (index, When { condition, to }) in when.into_iter().enumerate() {
             let (expr, slots) =
                 compile(&env, &mut lifter, &condition).map_err(|error| error.at(format!("when[{index}].if")))?;
-            conditions.push(Condition { expr, slots, target: to });
+            conditions.push(Condition { quick: Quick::of(&expr), expr, slots, target: to });
         }
         let Lifter { slots, patterns, .. } = lifter;
         let body = BodyPaths::of(&slots).map_err(|error| error.at("when"))?;
@@ -59,24 +71,31 @@ impl Conditions {
         if self.conditions.is_empty() {
             return Ok(None);
         }
-        let mut context = self.context()?;
-        let mut reading = Reading::new(message, &self.body);
-        let mut read = vec![false; self.slots.len()];
+        let mut reading = Reading::new(message, &self.slots, &self.body);
+        let mut interpreter = None;
         for (index, condition) in self.conditions.iter().enumerate() {
-            for &slot in &condition.slots {
-                if !std::mem::replace(&mut read[slot], true)
-                    && let Some(value) = reading.value(&self.slots[slot])?
-                {
-                    context.add_variable_from_value(lift::variable(slot), value);
+            reading.read(&condition.slots)?;
+            let answer = match condition.quick.as_ref().and_then(|quick| quick.answer(&reading)) {
+                Some(answer) => answer,
+                None => {
+                    let interpreter = match &mut interpreter {
+                        Some(interpreter) => interpreter,
+                        none => none.insert(self.interpreter()?),
+                    };
+                    interpreter.tell(&condition.slots, &reading)?;
+                    is_true(&condition.expr, &interpreter.context)
+                        .map_err(|why| Failure::reject(format!("when[{index}].if cannot be decided: {why}")))?
                 }
-            }
-            if is_true(&condition.expr, &context)
-                .map_err(|why| Failure::reject(format!("when[{index}].if cannot be decided: {why}")))?
-            {
+            };
+            if answer {
                 return Ok(Some(&condition.target));
             }
         }
         Ok(None)
+    }
+
+    fn interpreter(&self) -> Result<Interpreter<'_>, Failure> {
+        Ok(Interpreter { context: self.context()?, told: vec![false; self.slots.len()] })
     }
 
     fn context(&self) -> Result<Context<'_, '_>, Failure> {
@@ -95,18 +114,37 @@ impl Conditions {
     }
 }
 
+impl Interpreter<'_> {
+    /// Tells it of slots that it has not been told of.
+    fn tell(&mut self, slots: &[usize], reading: &Reading<'_>) -> Result<(), Failure> {
+        for &slot in slots {
+            if !std::mem::replace(&mut self.told[slot], true)
+                && let Some(value) = reading.value(slot)?
+            {
+                self.context.add_variable_from_value(lift::variable(slot), value);
+            }
+        }
+        Ok(())
+    }
+}
+
 impl BodyPaths {
     fn of(slots: &[Slot]) -> Result<Self, SetupError> {
         let mut paths: Vec<String> = Vec::new();
+        let mut of_slots = Vec::with_capacity(slots.len());
         for slot in slots {
-            if let Slot::Body(path) | Slot::HasBody(path) = slot
-                && !paths.contains(path)
-            {
-                paths.push(path.clone());
-            }
+            of_slots.push(match slot {
+                Slot::Body(path) | Slot::HasBody(path) => {
+                    Some(paths.iter().position(|known| known == path).unwrap_or_else(|| {
+                        paths.push(path.clone());
+                        paths.len() - 1
+                    }))
+                }
+                _ => None,
+            });
         }
         let selector = if paths.is_empty() { None } else { Some(Selector::compile(&paths)?) };
-        Ok(Self { paths, selector })
+        Ok(Self { paths, selector, of_slots })
     }
 }
 
@@ -154,5 +192,26 @@ fn is_true(expr: &IdedExpr, context: &Context<'_, '_>) -> Result<bool, String> {
             ExecutionError::UndeclaredReference(_) | ExecutionError::NoSuchKey(_) | ExecutionError::IndexOutOfBounds(_),
         ) => Ok(false),
         Err(error) => Err(explain::error(&error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many of the conditions need no interpreter.
+    fn quick(conditions: &[&str]) -> usize {
+        let to = || serde_json::from_value::<Target>("review".into()).unwrap();
+        let when = conditions.iter().map(|condition| When { condition: (*condition).to_owned(), to: to() }).collect();
+        let compiled = Conditions::compile(when).unwrap();
+        compiled.conditions.iter().filter(|condition| condition.quick.is_some()).count()
+    }
+
+    #[test]
+    fn comparisons_with_literals_and_what_is_made_of_them_need_no_interpreter() {
+        let simple =
+            ["body.a >= 1000.0", "'eu' == headers.Region", "body.b && !(subject == 'a' || has(body.c))", "-1 < body.a"];
+        assert_eq!(quick(&simple), simple.len());
+        assert_eq!(quick(&["body.a == body.b", "size(body.a) == 1", "body.a in [1]", "body.a + 1 == 2", "1 == 1"]), 0);
     }
 }

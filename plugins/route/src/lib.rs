@@ -74,6 +74,7 @@
 mod conditions;
 mod explain;
 mod lift;
+mod quick;
 mod reading;
 mod split;
 mod target;

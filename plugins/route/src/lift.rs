@@ -58,6 +58,11 @@ pub(crate) fn variable(slot: usize) -> String {
     format!("@{slot}")
 }
 
+/// The slot that a variable stands for, if it does for one: no name that can be written begins like these.
+pub(crate) fn slot_of_variable(name: &str) -> Option<usize> {
+    name.strip_prefix('@')?.parse().ok()
+}
+
 impl Lifter {
     pub(crate) fn new(env: Arc<Env>) -> Self {
         Self { env, slots: Vec::new(), patterns: Vec::new(), scope: Vec::new(), used: Vec::new() }

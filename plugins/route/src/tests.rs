@@ -363,3 +363,69 @@ fn settings_that_make_no_sense_are_refused_by_their_key() {
     }
     assert!(configure(parts(json!([{ "to": "eu", "percent": 0.1 }, { "to": "us", "percent": 99.9 }]))).is_ok());
 }
+
+/// Many conditions are answered without the interpreter, and have to be answered alike. As an element of a list they
+/// are left to it.
+#[test]
+fn what_is_answered_without_the_interpreter_is_what_it_answers() {
+    let operands = ["body.a", "body.b", "headers.Region", "subject", "has(body.a)", "'region' in headers"];
+    let literals = ["1", "-1", "1.0", "0.5", "true", "'x'", "'1'", "null", "2u", "9007199254740993", "1e300"];
+    let operators = ["==", "!=", "<", "<=", ">", ">="];
+    let mut conditions: Vec<String> = operands.iter().map(|operand| (*operand).to_owned()).collect();
+    for (operand, literal) in operands.iter().flat_map(|operand| literals.iter().map(move |literal| (operand, literal)))
+    {
+        for operator in operators {
+            conditions.push(format!("{operand} {operator} {literal}"));
+            conditions.push(format!("{literal} {operator} {operand}"));
+        }
+    }
+    let parts = ["body.a", "body.a >= 1", "body.b == 'x'", "has(body.b)", "headers.Region == 'x'"];
+    for (left, right) in parts.iter().flat_map(|left| parts.iter().map(move |right| (left, right))) {
+        for combined in [
+            format!("{left} && {right}"),
+            format!("{left} || {right}"),
+            format!("!({left}) && {right}"),
+            format!("!({left} && {right})"),
+            format!("!({left} || {right})"),
+            format!("({left} && {right}) || {left}"),
+            format!("({left} || {right}) && !({right})"),
+        ] {
+            conditions.push(combined);
+        }
+    }
+    let values = [
+        "1",
+        "-1",
+        "1.0",
+        "0.5",
+        "true",
+        "false",
+        "null",
+        "\"x\"",
+        "\"1\"",
+        "[]",
+        "9007199254740993",
+        "1e400",
+        "18446744073709551615",
+    ];
+    let mut payloads = vec!["{}".to_owned()];
+    for value in values {
+        payloads.push(format!("{{\"a\":{value}}}"));
+        payloads.push(format!("{{\"a\":{value},\"b\":\"x\"}}"));
+        payloads.push(format!("{{\"a\":true,\"b\":{value}}}"));
+    }
+    for condition in &conditions {
+        let stage = |condition: &str| configure(json!({ "when": [{ "if": condition, "to": "review" }] })).unwrap();
+        let (mut direct, mut by_interpreter) = (stage(condition), stage(&format!("[{condition}][0]")));
+        for payload in &payloads {
+            for region in [None, Some("x")] {
+                let message = || {
+                    let message = TestMessage::new(payload.as_str()).subject("x");
+                    region.map_or_else(|| message.clone(), |region| message.clone().header("Region", region))
+                };
+                let (answer, expected) = (direct.handle(message()).verdict, by_interpreter.handle(message()).verdict);
+                assert_eq!(answer, expected, "{condition} about {payload}, Region {region:?}");
+            }
+        }
+    }
+}
