@@ -59,7 +59,7 @@ fn work(script: &[u8]) -> Work {
     message.headers.push("Region", "eu");
     message.headers.push("Nats-Msg-Id", "7");
     let origin = Origin { kind: OriginKind::Trial, id: "ORDERS:1:0".into(), timestamp_ms: 1, delivery: 1 };
-    Work { message, origin: Arc::new(origin) }
+    Work::new(message, Arc::new(origin))
 }
 
 fn run(stage: &Arc<ConfiguredStage>, before: &Work) -> (Result<Verdict, CallError>, Work) {

@@ -24,7 +24,8 @@
 //!
 //! # What it guarantees
 //!
-//! * **The whole payload is validated, each time.** It has to be JSON as RFC 8259 has it, in UTF-8, without byte order
+//! * **The whole payload is validated, each time**, unless the caller says that it has been
+//!   ([`Selector::select_again_into`]). It has to be JSON as RFC 8259 has it, in UTF-8, without byte order
 //!   mark, lone surrogate escapes or anything after the value. What is malformed after the last match is refused just
 //!   so: nothing that other readers might read in another way slips past a mask.
 //! * **Every spelling of a key matches**, and every duplicate of it. `$.card` finds `"c\u0061rd"`, and both of
@@ -82,5 +83,5 @@ pub use splice::replace;
 ///
 /// [`PayloadError::NotJson`] says at which byte it is not, [`PayloadError::Limit`] which limit was met.
 pub fn validate(payload: &[u8], limits: &Limits) -> Result<(), PayloadError> {
-    scan::read(payload, limits, &mut scan::Ignore).map(drop)
+    scan::read(payload, limits, scan::Known::Nothing, &mut scan::Ignore).map(drop)
 }

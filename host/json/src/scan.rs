@@ -1,5 +1,6 @@
 //! The validating pass: RFC 8259, strictly, over UTF-8 that was checked before.
 
+mod skip;
 mod token;
 
 use crate::error::{Fault, PayloadError};
@@ -23,10 +24,20 @@ pub(crate) trait Visitor {
     fn leaf(&mut self, start: usize, end: usize) -> Result<(), Fault>;
 }
 
-/// Reads the whole payload, telling `visitor` of what it wants to see.
+/// Whether a payload is known to be well-formed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// No: all of it is read.
+    Nothing,
+    /// Yes: what the visitor does not want to see is passed over.
+    WellFormed,
+}
+
+/// Reads the payload, telling `visitor` of what it wants to see.
 pub(crate) fn read<'p, V: Visitor>(
     payload: &'p [u8],
     limits: &Limits,
+    known: Known,
     visitor: &mut V,
 ) -> Result<&'p str, PayloadError> {
     limits.check_len(payload.len())?;
@@ -37,7 +48,7 @@ pub(crate) fn read<'p, V: Visitor>(
         Ok(text) => text,
         Err(error) => return Err(Fault::syntax(error.valid_up_to(), "the text is not UTF-8").into()),
     };
-    let mut scanner = Scanner::new(text, limits);
+    let mut scanner = Scanner::new(text, limits, known);
     scanner.document(visitor)?;
     Ok(text)
 }
@@ -71,6 +82,7 @@ struct Scanner<'p, 'l> {
     text: &'p str,
     at: usize,
     limits: &'l Limits,
+    known: Known,
     open: Nesting,
     values: u32,
 }
@@ -79,8 +91,8 @@ impl<'p, 'l> Scanner<'p, 'l> {
     /// Values between two looks at the clock. A power of two.
     const VALUES_A_LOOK: u32 = 4096;
 
-    fn new(text: &'p str, limits: &'l Limits) -> Self {
-        Self { text, at: 0, limits, open: Nesting::new(limits.max_depth), values: 0 }
+    fn new(text: &'p str, limits: &'l Limits, known: Known) -> Self {
+        Self { text, at: 0, limits, known, open: Nesting::new(limits.max_depth), values: 0 }
     }
 
     fn document<V: Visitor>(&mut self, visitor: &mut V) -> Result<(), Fault> {
@@ -110,7 +122,10 @@ impl<'p, 'l> Scanner<'p, 'l> {
                     }
                     visitor.close(self.at);
                 } else {
-                    self.value(&mut Ignore)?;
+                    match self.known {
+                        Known::Nothing => self.value(&mut Ignore)?,
+                        Known::WellFormed => self.pass_over()?,
+                    }
                     visitor.leaf(start, self.at)?;
                 }
             } else {
@@ -124,6 +139,17 @@ impl<'p, 'l> Scanner<'p, 'l> {
             if !self.onward(outside, visitor)? {
                 return Ok(());
             }
+        }
+    }
+
+    /// Goes to the end of the container that begins here.
+    fn pass_over(&mut self) -> Result<(), Fault> {
+        match skip::container_end(self.text.as_bytes(), self.at) {
+            Some(end) => {
+                self.at = end;
+                Ok(())
+            }
+            None => Err(Fault::syntax(self.at, "what begins here does not end")),
         }
     }
 

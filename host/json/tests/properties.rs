@@ -37,6 +37,8 @@ proptest! {
         if let Ok(selector) = Selector::compile(&[path]) {
             let selected = selector.select(&payload, &Limits::default());
             prop_assert_eq!(selected.is_ok(), validate(&payload, &Limits::default()).is_ok());
+            // Nothing is promised of what it finds here, but that it comes back.
+            let _ = selector.select_again_into(&payload, &Limits::default(), &mut Vec::new());
         }
     }
 }

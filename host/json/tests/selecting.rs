@@ -305,3 +305,18 @@ fn values_as_deep_as_may_be_are_compared() {
     let matches = compile(&["$[?@ == $[1]]"]).select(payload.as_bytes(), &limits).expect("the payload is JSON");
     assert_eq!(matches.len(), 2);
 }
+
+#[test]
+fn what_is_known_to_be_well_formed_is_not_read_again_where_no_path_leads() {
+    let selector = Selector::compile(&["$.b", "$.c[0]"]).unwrap();
+    let mut matches = Vec::new();
+    let payload = br#"{"a":{"x":["]}",{}]},"b":1,"c":[2,{}],"b":{"y":[]}}"#;
+    selector.select_again_into(payload, &Limits::default(), &mut matches).unwrap();
+    assert_eq!(matches, selector.select(payload, &Limits::default()).unwrap());
+    assert_eq!(matches.len(), 3);
+    // It is the caller who knows.
+    let broken = br#"{"a":[1,,],"b":1}"#;
+    assert!(selector.select(broken, &Limits::default()).is_err());
+    selector.select_again_into(broken, &Limits::default(), &mut matches).unwrap();
+    assert_eq!(matches[0].value(broken), Value::Number("1"));
+}

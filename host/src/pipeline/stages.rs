@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use crate::message::{Headers, Message, Origin, is_reserved};
 use crate::plan::{Plan, Probe, RoutePlan, RulePlan, StagePlan};
-use crate::plugins::{CallError, Fault, Instances, MAX_PARTS, Part, Publication, Verdict, Work, keeping_lines};
+use crate::plugins::{
+    CallError, Checked, Fault, Instances, MAX_PARTS, Part, Publication, Verdict, Work, keeping_lines,
+};
 use crate::rules::{FaultAction, OnFailure};
 
 use super::confine::confine;
@@ -27,6 +29,8 @@ pub struct Runner {
 /// A message, or a part of one, on its way.
 struct Branch {
     message: Message,
+    /// What the stages have found out about its payload.
+    checked: Checked,
     /// Which part of the message it is: empty for the message itself, then for example `0.2`.
     part: String,
     /// The next stage, by position.
@@ -125,7 +129,14 @@ impl Runner {
         trail: Option<Trail<'_>>,
     ) -> Outcome {
         let mut outcome = Outcome::default();
-        let whole = Branch { message: message.clone(), part: String::new(), next: 0, routed: None, traces: Vec::new() };
+        let whole = Branch {
+            message: message.clone(),
+            checked: Checked::default(),
+            part: String::new(),
+            next: 0,
+            routed: None,
+            traces: Vec::new(),
+        };
         let mut todo = vec![whole];
         let mut room = Room::of(rule);
         while let Some(mut branch) = todo.pop() {
@@ -176,7 +187,8 @@ impl Runner {
         while let Some(stage) = rule.stages.get(branch.next) {
             branch.next += 1;
             let before = stage.optional.then(|| branch.message.clone());
-            let mut work = Work { message: std::mem::take(&mut branch.message), origin: Arc::clone(origin) };
+            let (message, checked) = (std::mem::take(&mut branch.message), std::mem::take(&mut branch.checked));
+            let mut work = Work { message, origin: Arc::clone(origin), checked };
             let (begun, created) = (Instant::now(), self.instances.created());
             let (result, lines) = match trail {
                 None => (self.instances.call(&stage.stage, &mut work), None),
@@ -189,7 +201,7 @@ impl Runner {
             if self.instances.created() > created {
                 stage.metrics.instance_created();
             }
-            branch.message = work.message;
+            (branch.message, branch.checked) = (work.message, work.checked);
             record(stage, &result, took, probes);
             if let (Some(trail), Some(lines)) = (trail, lines) {
                 trail.stage(
@@ -354,6 +366,7 @@ fn divide(
         };
         todo.push(Branch {
             message: Message { subject: branch.message.subject.clone(), headers, payload: part.payload },
+            checked: Checked::default(),
             part: name,
             next: branch.next,
             routed,

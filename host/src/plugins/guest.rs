@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use trackside_json::Limits;
+use trackside_json::{Limits, Match, PayloadError};
+use wasmtime::component::Resource;
 use wasmtime_wasi::{WasiCtxView, WasiView};
 
 use crate::message::{Headers, Message, Origin};
@@ -11,10 +12,10 @@ use crate::message::{Headers, Message, Origin};
 use super::files::Files;
 use super::host::messaging::Drafts;
 use super::limits::{Budget, Deadline, Usage};
-use super::selectors::Selectors;
+use super::selectors::{SelectorSlot, Selectors};
 use super::snapshot::Saved;
 use super::stage::Settings;
-use super::verdict::{Fault, Publication, Work};
+use super::verdict::{Checked, Fault, Publication, Work};
 use super::wasi::VirtualWasi;
 
 /// How much is shown of the subject that a handler publishes to.
@@ -39,6 +40,7 @@ pub(super) struct Guest {
     phase: Phase,
     message: Message,
     origin: Option<Arc<Origin>>,
+    checked: Checked,
     before: Before,
 }
 
@@ -79,6 +81,7 @@ impl Guest {
             phase: Phase::Idle,
             message: Message::default(),
             origin: None,
+            checked: Checked::default(),
             before: Before::default(),
         }
     }
@@ -123,6 +126,7 @@ impl Guest {
             wasi.begin_message(&work.origin, deadline);
         }
         std::mem::swap(&mut self.message, &mut work.message);
+        std::mem::swap(&mut self.checked, &mut work.checked);
         self.origin = Some(Arc::clone(&work.origin));
     }
 
@@ -131,6 +135,7 @@ impl Guest {
         self.phase = Phase::Idle;
         self.origin = None;
         std::mem::swap(&mut self.message, &mut work.message);
+        std::mem::swap(&mut self.checked, &mut work.checked);
         let before = std::mem::take(&mut self.before);
         if undo {
             if let Some(payload) = before.payload {
@@ -181,6 +186,12 @@ impl Guest {
         self.selectors.payload_changed();
     }
 
+    /// The same for a payload that is well-formed because the one before was.
+    pub(super) fn set_checked_payload(&mut self, payload: Bytes) {
+        self.checked.note(&payload, &self.json);
+        self.set_payload(payload);
+    }
+
     /// Keeps what a handler publishes until it is done.
     pub(super) fn publish_to(&mut self, subject: String, payload: Bytes, headers: Option<Headers>) {
         let shown = self.settings.secrets.clean(&subject, MAX_SUBJECT_BYTES);
@@ -192,9 +203,14 @@ impl Guest {
         std::mem::take(&mut self.published)
     }
 
-    /// The payload, what selects from it, and what is paid of for what is found.
-    pub(super) fn selection(&mut self) -> (&Bytes, &mut Selectors, &Limits, &mut Budget) {
-        (&self.message.payload, &mut self.selectors, &self.json, &mut self.budget)
+    /// Selects from the payload. Gives what is found, and what is paid of for it.
+    pub(super) fn select(
+        &mut self,
+        selector: &Resource<SelectorSlot>,
+    ) -> Result<(&Bytes, &[Match], &Limits, &mut Budget), PayloadError> {
+        let payload = &self.message.payload;
+        let found = self.selectors.select(selector, payload, &self.json, &mut self.checked)?;
+        Ok((payload, found, &self.json, &mut self.budget))
     }
 }
 

@@ -57,4 +57,4 @@ pub use keyvalue::{Found, Key, KeyValue, MemoryStore, StoreError};
 pub use log::{KeptLines, LogLine, keeping_lines};
 pub use plugin::{Plugin, PluginSource};
 pub use stage::{ConfigureError, ConfiguredStage, StageSecrets};
-pub use verdict::{CallError, Fault, Limit, MAX_PARTS, Part, Publication, Refusal, Verdict, Work};
+pub use verdict::{CallError, Checked, Fault, Limit, MAX_PARTS, Part, Publication, Refusal, Verdict, Work};

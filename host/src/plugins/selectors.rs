@@ -7,6 +7,8 @@ use bytes::Bytes;
 use trackside_json::{Limits, Match, PayloadError, Selector};
 use wasmtime::component::Resource;
 
+use super::verdict::Checked;
+
 /// Selectors that an instance may have at a time.
 const MAX_SELECTORS: usize = 1024;
 
@@ -114,14 +116,54 @@ impl Selectors {
         handle: &Resource<SelectorSlot>,
         payload: &Bytes,
         limits: &Limits,
+        checked: &mut Checked,
     ) -> Result<&[Match], PayloadError> {
         let index = handle.rep();
         if self.found.selector != Some(index) {
             self.found.selector = None;
             let selector = self.slots[index as usize].as_ref().expect("guests cannot forge or keep dropped handles");
-            selector.select_into(payload, limits, &mut self.found.matches)?;
+            if checked.covers(payload, limits) {
+                selector.select_again_into(payload, limits, &mut self.found.matches)?;
+            } else {
+                selector.select_into(payload, limits, &mut self.found.matches)?;
+                checked.note(payload, limits);
+            }
             self.found.selector = Some(index);
         }
         Ok(&self.found.matches)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn count(selectors: &mut Selectors, payload: &Bytes, limits: &Limits, checked: &mut Checked) -> Option<usize> {
+        selectors.payload_changed();
+        selectors.select(&Resource::new_own(0), payload, limits, checked).ok().map(<[Match]>::len)
+    }
+
+    #[test]
+    fn a_payload_is_read_whole_once_and_again_when_it_is_another_or_the_limits_are_stricter() {
+        let mut selectors = Selectors::default();
+        let until = Instant::now() + std::time::Duration::from_secs(60);
+        selectors.compile(&["$.b".to_owned()], until).unwrap();
+        let (limits, mut checked) = (Limits::default(), Checked::default());
+        let good = Bytes::from_static(br#"{"a":[[1]],"b":1}"#);
+        let broken = Bytes::from_static(br#"{"a":[[1,],"b":1}"#);
+        let passed_over = Bytes::from_static(br#"{"a":[[,]],"b":1}"#);
+        assert_eq!(count(&mut selectors, &broken, &limits, &mut checked), None);
+        assert_eq!(count(&mut selectors, &good, &limits, &mut checked), Some(1));
+        assert!(checked.covers(&good, &limits) && checked.covers(&good.clone(), &limits));
+        assert_eq!(count(&mut selectors, &good, &limits, &mut checked), Some(1));
+        // Another one, though it is as long, has other bytes or lies elsewhere.
+        for other in [&broken, &passed_over, &Bytes::copy_from_slice(&good), &good.slice(..good.len() - 1)] {
+            assert!(!checked.covers(other, &limits));
+        }
+        assert_eq!(count(&mut selectors, &passed_over, &limits, &mut checked), None);
+        assert_eq!(count(&mut selectors, &good, &Limits { max_depth: 2, ..limits.clone() }, &mut checked), None);
+        // That it has been read is taken for granted.
+        checked.note(&passed_over, &limits);
+        assert_eq!(count(&mut selectors, &passed_over, &limits, &mut checked), Some(1));
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use trackside_json::Limits;
 
 use crate::message::{Headers, Message, Origin};
 
@@ -16,6 +17,38 @@ pub struct Work {
     pub message: Message,
     /// Where it came from.
     pub origin: Arc<Origin>,
+    /// What earlier stages have found out about its payload.
+    pub checked: Checked,
+}
+
+/// The payload that was last found to be well-formed JSON, so that the next stage that selects from it need not read it
+/// whole again. It knows the payload by where it is in memory, which it holds on to: whoever puts another one in the
+/// message need not tell it.
+#[derive(Debug, Clone, Default)]
+pub struct Checked {
+    payload: Bytes,
+    max_depth: Option<u32>,
+}
+
+impl Work {
+    /// A message of which nothing is known.
+    #[must_use]
+    pub fn new(message: Message, origin: Arc<Origin>) -> Self {
+        Self { message, origin, checked: Checked::default() }
+    }
+}
+
+impl Checked {
+    /// This payload is well-formed, and within these limits.
+    pub(super) fn note(&mut self, payload: &Bytes, limits: &Limits) {
+        *self = Self { payload: payload.clone(), max_depth: Some(limits.max_depth) };
+    }
+
+    /// Whether this payload is known to be well-formed, and within these limits. Its length is looked at each time.
+    pub(super) fn covers(&self, payload: &Bytes, limits: &Limits) -> bool {
+        let same = || (self.payload.as_ptr(), self.payload.len()) == (payload.as_ptr(), payload.len());
+        self.max_depth.is_some_and(|max_depth| max_depth <= limits.max_depth) && same()
+    }
 }
 
 /// Most parts that one message may become, and most routes that a verdict may name.

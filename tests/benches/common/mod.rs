@@ -85,7 +85,7 @@ pub fn work() -> Work {
     let (kind, id) = (OriginKind::Core, Arc::from("core:bench:1"));
     let origin = Origin { kind, id, timestamp_ms: 1_700_000_000_000, delivery: 1 };
     let subject = Subject::new("orders.eu.created").expect("a subject");
-    Work { message: Message { subject, headers: Headers::default(), payload: payload() }, origin: Arc::new(origin) }
+    Work::new(Message { subject, headers: Headers::default(), payload: payload() }, Arc::new(origin))
 }
 
 /// An order of 1 kB with a `secret`.

@@ -4,7 +4,7 @@ use super::{Automaton, State, StateId};
 use crate::error::{Fault, PayloadError};
 use crate::limits::Limits;
 use crate::matches::Match;
-use crate::scan::{self, Visitor};
+use crate::scan::{self, Known, Visitor};
 use crate::text;
 
 /// Every match, in document order.
@@ -12,6 +12,7 @@ pub(crate) fn select(
     automaton: &Automaton,
     payload: &[u8],
     limits: &Limits,
+    known: Known,
     out: &mut Vec<Match>,
 ) -> Result<(), PayloadError> {
     let mut follower = Follower {
@@ -23,7 +24,7 @@ pub(crate) fn select(
         name: String::new(),
         out,
     };
-    scan::read(payload, limits, &mut follower).map(drop)
+    scan::read(payload, limits, known, &mut follower).map(drop)
 }
 
 struct Follower<'a, 'o> {

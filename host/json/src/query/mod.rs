@@ -25,7 +25,7 @@ pub(crate) fn select(
     out: &mut Vec<Match>,
 ) -> Result<(), PayloadError> {
     let mut writer = tape::Writer::new(payload.len());
-    let text = scan::read(payload, limits, &mut writer)?;
+    let text = scan::read(payload, limits, scan::Known::Nothing, &mut writer)?;
     let tape = writer.finish(text);
     let mut evaluation = Evaluation { tape: &tape, budget: Budget::new(limits), roots: vec![None; roots], given: None };
     let mut found: Vec<(NodeId, u32)> = Vec::new();

@@ -49,6 +49,9 @@ pub(crate) fn selection(paths: &[Path], payload: &[u8], values: u64) {
     let texts: Vec<String> = paths.iter().map(|path| format!("${path}")).collect();
     let selector = Selector::compile(&texts).expect("the paths are right");
     let matches = selector.select(payload, &Limits::default()).expect("the payload is JSON");
+    let mut again = Vec::new();
+    selector.select_again_into(payload, &Limits::default(), &mut again).expect("the payload is JSON");
+    assert_eq!(again, matches, "selected again by {texts:?}");
     let case = Case { texts: &texts, payload, tree: &tree, expected: &expected, matches: &matches };
     case.found();
     case.identity();

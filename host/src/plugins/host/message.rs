@@ -119,9 +119,8 @@ impl contract::Host for Guest {
         selector: Resource<SelectorSlot>,
     ) -> wasmtime::Result<Result<Vec<contract::Match>, contract::PayloadError>> {
         self.in_handle("message.select")?;
-        let (payload, selectors, limits, budget) = self.selection();
-        let found = match selectors.select(&selector, payload, limits) {
-            Ok(found) => found,
+        let (payload, found, _, budget) = match Guest::select(self, &selector) {
+            Ok(selected) => selected,
             Err(error) => return Ok(Err(self.payload_error(error)?)),
         };
         let mut matches = Vec::with_capacity(found.len());
@@ -141,14 +140,19 @@ impl contract::Host for Guest {
     ) -> wasmtime::Result<Result<(), contract::PayloadError>> {
         self.in_handle("message.replace")?;
         self.budget.bytes(values.iter().map(|v| MATCH_BYTES + v.as_ref().map_or(0, text_len)).sum())?;
-        let (payload, selectors, limits, _) = self.selection();
         let values: Vec<_> = values.iter().map(|value| value.as_ref().map(replacement)).collect();
-        let edited = selectors
-            .select(&selector, payload, limits)
-            .and_then(|matches| trackside_json::replace(payload, matches, &values, limits));
+        // Of JSON that is put in it is not known how deep it makes the payload.
+        let of_scalars = !values.iter().flatten().any(|value| matches!(value, Replacement::Json(_)));
+        let edited = Guest::select(self, &selector)
+            .and_then(|(payload, matches, limits, _)| trackside_json::replace(payload, matches, &values, limits));
         match edited {
             Ok(payload) => {
-                Guest::set_payload(self, Bytes::from(payload));
+                let payload = Bytes::from(payload);
+                if of_scalars {
+                    self.set_checked_payload(payload);
+                } else {
+                    Guest::set_payload(self, payload);
+                }
                 Ok(Ok(()))
             }
             Err(error) => Ok(Err(self.payload_error(error)?)),

@@ -97,7 +97,7 @@ fn work(payload: &str) -> Work {
         ..Message::default()
     };
     message.headers.push("Region", "eu");
-    Work { message, origin: origin("ORDERS:1:0", 1_763_800_000_123) }
+    Work::new(message, origin("ORDERS:1:0", 1_763_800_000_123))
 }
 
 fn origin(id: &str, timestamp_ms: u64) -> Arc<Origin> {

@@ -53,7 +53,7 @@ pub(super) fn call(stage: &Arc<ConfiguredStage>, case: &Case) -> Option<Duration
         let mut times = Vec::with_capacity(CALLS);
         // The first call makes the instance, and is not timed.
         for number in 0..=CALLS {
-            let mut work = Work { message: handing.message.clone(), origin: Arc::clone(&handing.origin) };
+            let mut work = Work::new(handing.message.clone(), Arc::clone(&handing.origin));
             let before = Instant::now();
             let _ = instances.call(stage, &mut work);
             if number > 0 {

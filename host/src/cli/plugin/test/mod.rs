@@ -155,7 +155,7 @@ impl Bench {
 fn run_handings(case: &Case, stage: &Arc<ConfiguredStage>, report: &mut CaseReport) {
     let mut instances = Instances::new(1);
     for (handing, number) in case.handings.iter().zip(1..) {
-        let mut work = Work { message: handing.message.clone(), origin: Arc::clone(&handing.origin) };
+        let mut work = Work::new(handing.message.clone(), Arc::clone(&handing.origin));
         let Captured { value: result, lines } = capture::log_of(|| instances.call(stage, &mut work));
         report.memory_bytes = report.memory_bytes.max(instances.peak_memory_bytes());
         compare::compare(&handing.expected, &result, &work.message, &lines, report);
