@@ -77,17 +77,26 @@ impl<'j> Node<'j> {
 
     /// Reads a JSON text. `None` if what is read of it is not well-formed, which the host has ruled out for a payload.
     pub(crate) fn parse(json: &'j str) -> Option<Self> {
-        let mut parser = Parser { json, at: 0 };
+        let mut parser = Parser { json, at: 0, deep: false };
         parser.white_space();
         let node = parser.value()?;
         parser.white_space();
         (parser.at == json.len()).then_some(node)
     }
 
-    /// Takes it apart if that has not been done, so that it is never [`Closed`](Self::Closed).
+    /// Takes it apart if that has not been done, so that it is never [`Closed`](Self::Closed). What is in it may be.
     pub(crate) fn open(&mut self) -> &mut Self {
         if let Self::Closed(closed) = self {
-            *self = closed.open();
+            *self = closed.open(false);
+        }
+        self
+    }
+
+    /// The same with all that is in it, for whoever goes on to the bottom: level by level, what lies deep would be gone
+    /// over once for each level.
+    pub(crate) fn open_deep(&mut self) -> &mut Self {
+        if let Self::Closed(closed) = self {
+            *self = closed.open(true);
         }
         self
     }
@@ -168,8 +177,8 @@ impl<'j> Node<'j> {
 }
 
 impl<'j> Closed<'j> {
-    fn open(self) -> Node<'j> {
-        let mut parser = Parser { json: self.spelling, at: 0 };
+    fn open(self, deep: bool) -> Node<'j> {
+        let mut parser = Parser { json: self.spelling, at: 0, deep };
         let opened = if self.spelling.starts_with('[') { parser.array() } else { parser.object() };
         opened.expect("it was cut from a well-formed document")
     }
@@ -220,16 +229,20 @@ pub(crate) fn put<'m, 'j>(members: &'m mut Vec<Member<'j>>, key: &str, value: No
     &mut members[place].value
 }
 
-/// Reads what the host has found to be well-formed, one level deep.
+/// Reads what the host has found to be well-formed. As deep as a payload may be, if all of it is taken apart.
 struct Parser<'j> {
     json: &'j str,
     at: usize,
+    /// Whether what is in the value is taken apart, too.
+    deep: bool,
 }
 
 impl<'j> Parser<'j> {
     /// Begins at the value's first byte.
     fn value(&mut self) -> Option<Node<'j>> {
         Some(match self.peek()? {
+            b'{' if self.deep => self.object()?,
+            b'[' if self.deep => self.array()?,
             b'{' | b'[' => Node::Closed(self.closed()?),
             b'"' => Node::Text(self.string()?),
             b'n' => self.word("null", Node::Null)?,
@@ -406,6 +419,15 @@ mod tests {
         }
     }
 
+    fn has_closed(node: &Node<'_>) -> bool {
+        match node {
+            Node::Closed(_) => true,
+            Node::Array(items) => items.iter().any(has_closed),
+            Node::Object(members) => members.iter().any(|member| has_closed(&member.value)),
+            _ => false,
+        }
+    }
+
     /// JSON texts, of which the white space, the escapes and the lengths of strings are anything.
     fn json() -> impl Strategy<Value = String> {
         let string = r#""([a-z0-9 \[\]{}:,é]|\\["\\/n]|\\u00e9){0,20}""#;
@@ -455,6 +477,10 @@ mod tests {
             prop_assert_eq!(node.print(), compact(&json));
             open_all(&mut node);
             prop_assert_eq!(node.print(), compact(&json));
+            let mut deep = Node::parse(&json).unwrap();
+            deep.open_deep();
+            prop_assert_eq!(deep.print(), compact(&json));
+            prop_assert!(!has_closed(&deep));
         }
 
         #[test]

@@ -214,6 +214,11 @@ fn position(index: i64, length: usize) -> Option<usize> {
     from_start.or_else(from_end).filter(|index| *index < length)
 }
 
+/// The node, taken apart as far as a segment looks into it.
+fn opened<'n, 'j>(node: &'n mut Node<'j>, deep: bool) -> &'n mut Node<'j> {
+    if deep { node.open_deep() } else { node.open() }
+}
+
 /// Calls `change` on every value that the segments match below the node. As deep as the payload is.
 fn visit<'j, E>(
     node: &mut Node<'j>,
@@ -221,7 +226,7 @@ fn visit<'j, E>(
     change: &mut dyn FnMut(&mut Node<'j>) -> Result<(), E>,
 ) -> Result<(), E> {
     let Some((segment, rest)) = segments.split_first() else { return change(node) };
-    match node.open() {
+    match opened(node, segment.deep) {
         Node::Object(members) => {
             for member in members {
                 if segment.deep {
@@ -260,7 +265,7 @@ fn visit<'j, E>(
 
 fn remove(node: &mut Node<'_>, segment: &Segment) -> usize {
     let mut count = 0;
-    match node.open() {
+    match opened(node, segment.deep) {
         Node::Object(members) => {
             members.retain_mut(|member| {
                 let picked = match &segment.pick {
@@ -299,7 +304,7 @@ fn remove(node: &mut Node<'_>, segment: &Segment) -> usize {
 
 fn rename(node: &mut Node<'_>, name: &str, to: &str, deep: bool) -> usize {
     let mut count = 0;
-    match node.open() {
+    match opened(node, deep) {
         Node::Object(members) => {
             if name != to && members.iter().any(|member| member.key.is(name)) {
                 members.retain(|member| !member.key.is(to));
